@@ -1,0 +1,58 @@
+# The verbs of this checkout. `make help` lists them; docs/developing.md says what each does inside.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+INVENTORY ?= inventories/local
+PLAYBOOK = .venv/bin/ansible-playbook -i $(INVENTORY)
+USERS ?= 5
+# molecule and antsibull look for the other Ansible programs on PATH
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTHON ?= python3
+STAMP = .venv/.installed
+
+.PHONY: help site verify destroy test lint unit bundle bench docs spawn-check sanity venv
+
+help: ## list these verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.txt requirements-dev.txt tools/make_venv.py
+	$(PYTHON) tools/make_venv.py
+
+venv: $(STAMP) ## set up .venv: Ansible, its collections and the test tools
+
+site: $(STAMP) ## make the site: from a plain machine to a JupyterHub you can log in to
+	$(PLAYBOOK) site.yml $(ARGS)
+
+verify: $(STAMP) ## log in, spawn, run, save, stop, start, read back, log out, as a browser would
+	$(PLAYBOOK) playbooks/verify-site.yml $(ARGS)
+
+destroy: $(STAMP) ## take the local site away, its demo users' files too; keeps only the bundle cache
+	$(PLAYBOOK) playbooks/destroy-site.yml -e destroy_site_confirm=$(notdir $(INVENTORY)) $(ARGS)
+
+spawn-check: $(STAMP) ## log in USERS=5 demo users at once and run a cell in each
+	.venv/bin/python -m tests.spawn_check --users $(USERS) $(ARGS)
+
+lint: $(STAMP) ## ruff, yamllint, mypy, ansible-lint, ansible-test sanity
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/yamllint --strict .
+	.venv/bin/python tools/check_types.py
+	ANSIBLE_HOME=$(CURDIR)/.cache/ansible .venv/bin/ansible-lint --offline
+	.venv/bin/python tools/run_sanity.py
+
+sanity: $(STAMP) ## ansible-test sanity alone
+	.venv/bin/python tools/run_sanity.py
+
+unit: $(STAMP) ## the tests that need no machine (2-3 minutes)
+	.venv/bin/pytest tests/unit
+
+bundle: $(STAMP) ## build every program and image, or what is missing of them
+	$(PLAYBOOK) site.yml --tags bundle $(ARGS)
+
+test: lint bundle ## everything: lint, unit, roles and the whole site on real machines
+	.venv/bin/pytest tests/unit tests/integration tests/e2e
+
+bench: $(STAMP) ## measure: bundle, site, spawn, storage, memory; writes docs/benchmarks.md
+	.venv/bin/python -m tests.bench $(ARGS)
+
+docs: $(STAMP) ## build the module and role reference as HTML into .cache/docs
+	.venv/bin/python tools/build_docs.py

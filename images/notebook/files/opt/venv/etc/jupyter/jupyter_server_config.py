@@ -1,0 +1,11 @@
+"""What every user's server has in common. Values of a site come from the hub (role jupyterhub)."""
+
+from hub_signatures import FolderSignatureStore
+
+c = get_config()  # noqa: F821  # pylint: disable=undefined-variable  # given by traitlets
+
+c.NotebookNotary.store_factory = FolderSignatureStore
+# The image is read-only: extensions come with the next image, so nothing has to ask a package index.
+c.LabApp.extension_manager = "readonly"
+c.LabServerApp.extension_manager = "readonly"
+c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash", "-l"]}

@@ -1,0 +1,203 @@
+"""What the hub's settings are for the values of a site: pure functions, no JupyterHub needed.
+
+`values` is what role jupyterhub renders (its keys follow the words of Zero to JupyterHub); `secrets` maps names to text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+HUB_PORT = 8081
+PROXY_API_PORT = 8001
+ACCOUNTS_ANNOTATION = "hub.airavata.org/accounts"
+UID_ANNOTATION = "hub.airavata.org/uid"
+GID_ANNOTATION = "hub.airavata.org/gid"
+
+Settings = dict[str, dict[str, Any]]
+
+
+def settings(values: dict[str, Any], secrets: dict[str, str]) -> Settings:
+    """Return traits by the name of their class, e.g. ``{"JupyterHub": {"hub_bind_url": "http://..."}}``.
+
+    Settings stand under the class that defines them (KubeSpawner, not our subclass): so ``extra_config`` can name the classes of the
+    documentation, and wins.
+    """
+    found: Settings = {
+        "JupyterHub": hub_traits(values, secrets),
+        "ConfigurableHTTPProxy": {
+            "should_start": False,
+            "api_url": f"http://proxy-api.{values['namespace']}.svc.cluster.local:{PROXY_API_PORT}",
+            "auth_token": secrets["proxy-token"],
+        },
+        "CryptKeeper": {"keys": [bytes.fromhex(secrets["crypt-key"])]},
+        **login_traits(values, secrets),
+        **spawner_traits(values),
+    }
+    for name, traits in values["extra_config"].items():
+        found.setdefault(name, {}).update(traits)
+    return found
+
+
+def hub_traits(values: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:
+    """Return the traits of JupyterHub itself."""
+    hub, cull = values["hub"], values["cull"]
+    services = [{"name": name, "api_token": secrets[f"service-{name}"], "display": False} for name in sorted(hub["services"])]
+    roles = [{"name": name, "scopes": scopes, "services": [name]} for name, scopes in sorted(hub["services"].items())]
+    if cull["enabled"]:
+        services.append({"name": "idle-culler", "command": cull_command(cull), "display": False})
+        roles.append({"name": "idle-culler", "scopes": cull_scopes(cull), "services": ["idle-culler"]})
+    return {
+        "db_url": hub["db_url"],
+        "cookie_secret": bytes.fromhex(secrets["cookie-secret"]),
+        "bind_url": "http://0.0.0.0:8000/",
+        "public_url": values["url"] + "/",
+        "hub_bind_url": f"http://0.0.0.0:{HUB_PORT}",
+        "hub_connect_url": f"http://hub.{values['namespace']}.svc.cluster.local:{HUB_PORT}",
+        # Servers and proxy are pods of their own: they go on while the hub restarts.
+        "cleanup_servers": False,
+        "cleanup_proxy": False,
+        # A proxy that restarted has forgotten its routes; this is how soon it gets them back.
+        "last_activity_interval": 60,
+        "allow_named_servers": hub["named_server_limit"] != 0,
+        "named_server_limit_per_user": max(hub["named_server_limit"], 0),
+        "concurrent_spawn_limit": hub["concurrent_spawn_limit"],
+        "active_server_limit": hub["active_server_limit"],
+        # Answer at once with the page that shows progress.
+        "tornado_settings": {"slow_spawn_timeout": 0},
+        "services": services,
+        "load_roles": roles,
+    }
+
+
+def cull_command(cull: dict[str, Any]) -> list[str]:
+    """Return the command line of the idle culler, a service that the hub runs beside itself."""
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterhub_idle_culler",
+        f"--url=http://127.0.0.1:{HUB_PORT}/hub/api",
+        f"--timeout={cull['timeout_seconds']}",
+        f"--cull-every={cull['every_seconds']}",
+        f"--concurrency={cull['concurrency']}",
+        f"--max-age={cull['max_age_seconds']}",
+    ]
+    if cull["users"]:
+        command.append("--cull-users")
+    if cull["remove_named_servers"]:
+        command.append("--remove-named-servers")
+    return command
+
+
+def cull_scopes(cull: dict[str, Any]) -> list[str]:
+    """Return the least the idle culler needs."""
+    scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+    return [*scopes, "admin:users"] if cull["users"] else scopes
+
+
+def login_traits(values: dict[str, Any], secrets: dict[str, str]) -> Settings:
+    """Return the traits of the login, from the client that role hub_login registered."""
+    login, client = values["login"], json.loads(secrets["oidc-client.json"])
+    return {
+        "Authenticator": {
+            "allow_all": login["allow_all"],
+            "allowed_users": set(login["allowed_users"]),
+            "admin_users": set(login["admin_users"]),
+            "enable_auth_state": True,
+            "auto_login": login["auto_login"],
+        },
+        "GenericOAuthenticator": {
+            "login_service": login["name"],
+            "client_id": client["client_id"],
+            "client_secret": client["client_secret"],
+            "authorize_url": client["authorize_url"],
+            "token_url": client["token_url"],
+            "userdata_url": client["userdata_url"],
+            "oauth_callback_url": f"{values['url']}/hub/oauth_callback",
+            "scope": login["scope"],
+            "username_claim": login["username_claim"],
+            "extra_authorize_params": login["extra_authorize_params"],
+            "enable_pkce": login["pkce"],
+        },
+        "SiteAuthenticator": {
+            "end_session_url": client.get("end_session_url") or "",
+            "logged_out_url": login["logged_out_url"],
+        },
+    }
+
+
+def spawner_traits(values: dict[str, Any]) -> Settings:
+    """Return the traits of the spawner: what a user's pod looks like."""
+    user = values["singleuser"]
+    home = user["home_dir"]
+    pod = {
+        "namespace": values["users_namespace"],
+        "slug_scheme": "safe",
+        "pod_name_template": "jupyter-{user_server}",
+        "pvc_name_template": "home-{username}",
+        "image": user["image"],
+        "image_pull_policy": "IfNotPresent",
+        "cmd": user["cmd"] or None,
+        "default_url": user["default_url"],
+        "gid": user["gid"],
+        "working_dir": home,
+        "environment": {**user["extra_env"], "HOME": home},
+        "cpu_guarantee": user["cpu_guarantee"],
+        "cpu_limit": user["cpu_limit"],
+        "mem_guarantee": user["memory_guarantee"],
+        "mem_limit": user["memory_limit"],
+        "profile_list": values["profiles"],
+        "start_timeout": user["start_timeout_seconds"],
+        "http_timeout": user["http_timeout_seconds"],
+        "storage_pvc_ensure": True,
+        "storage_class": user["storage_class"],
+        "storage_capacity": f"{user['storage_capacity_gib']}Gi",
+        "storage_access_modes": ["ReadWriteMany"],
+        "volumes": {
+            "home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
+            "tmp": {"name": "tmp", "emptyDir": {"sizeLimit": f"{user['tmp_gib']}Gi"}},
+            "passwd": {
+                "name": "passwd",
+                "downwardAPI": {"items": [{"path": "passwd", "fieldRef": {"fieldPath": f"metadata.annotations['{ACCOUNTS_ANNOTATION}']"}}]},
+            },
+        },
+        "volume_mounts": {
+            "home": {"name": "home", "mountPath": home},
+            "tmp": {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # a volume of the pod
+            "passwd": {"name": "passwd", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
+        },
+        "automount_service_account_token": False,
+        "container_security_context": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "extra_pod_config": {
+            "enableServiceLinks": False,
+            # The hub's name has more dots than this: one question to the name server instead of five.
+            "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+            "terminationGracePeriodSeconds": 10,
+        },
+        "node_selector": user["node_selector"],
+        "delete_pvc": True,
+    }
+    return {"KubeSpawner": pod, "UserSpawner": {"first_uid": user["first_uid"], "home_dir": home}}
+
+
+def user_uid(first_uid: int, user_id: int) -> int:
+    """Return the user id, in pods and on the volume, of the hub's user number ``user_id``."""
+    if user_id < 1:
+        raise ValueError(f"the hub's users are counted from 1, not from {user_id}")
+    return first_uid + user_id
+
+
+def passwd_file(name: str, uid: int, gid: int, home: str) -> str:
+    """Return the text of /etc/passwd in a user's pod. The login name is made from the hub's user name, which may be anything."""
+    login = re.sub(r"[^a-z0-9_-]+", "-", name.partition("@")[0].lower()).strip("-")[:32] or "user"
+    if not login[0].isalpha() or login in ("root", "nobody"):
+        login = f"u-{login}"[:32]
+    return f"root:x:0:0:root:/root:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n{login}:x:{uid}:{gid}::{home}:/bin/bash\n"

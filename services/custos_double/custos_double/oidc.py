@@ -1,0 +1,300 @@
+"""The realms' OpenID Connect endpoints, at Keycloak's paths and with Keycloak's answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import time
+from urllib.parse import unquote, urlencode, urlsplit
+
+import jwt
+from aiohttp import web
+
+from custos_double import keys, pages
+from custos_double.errors import OAuthError, PageError
+from custos_double.realms import Realms
+from custos_double.store import Record
+from custos_double.tenants import Tenants
+
+SESSION_COOKIE = "__Secure-custos-session"
+BROWSER_COOKIE = "__Secure-custos-browser"
+FORM_SECONDS = 1800
+PROTOCOL = "/protocol/openid-connect"
+
+
+def with_query(uri: str, **values: str) -> str:
+    """``uri`` with ``values`` added to its query; empty ones are left out."""
+    extra = urlencode({name: value for name, value in values.items() if value})
+    if not extra:
+        return uri
+    return f"{uri}{'&' if urlsplit(uri).query else '?'}{extra}"
+
+
+class Oidc:
+    """The handlers of every realm."""
+
+    def __init__(self, tenants: Tenants, realms: Realms) -> None:
+        self.tenants = tenants
+        self.realms = realms
+        settings = realms.settings
+        self.front = settings.front_url
+        # The name a back channel was asked under goes into discovery, so it must be one of ours.
+        ports = {port for _host, port in settings.listen}
+        hosts = {host for host, _port in settings.listen} | set(settings.back_hosts) | {"localhost"}
+        self.known_hosts = {f"{host}:{port}" for host in hosts for port in ports} | {urlsplit(self.front).netloc}
+        key = realms.store.get("key", "", "forms", realms.clock())
+        if key is None:
+            key = {"secret": secrets.token_urlsafe(48)}
+            realms.store.put("key", "", "forms", key)
+        self._form_key = str(key["secret"])
+
+    def routes(self) -> list[web.RouteDef]:
+        base = "/auth/realms/{realm}"
+        return [
+            web.get(f"{base}/.well-known/openid-configuration", self.discovery),
+            web.get(f"{base}{PROTOCOL}/auth", self.authorize),
+            web.post(f"{base}{PROTOCOL}/auth", self.authorize),
+            web.post(f"{base}/login-actions/authenticate", self.login),
+            web.post(f"{base}{PROTOCOL}/token", self.token),
+            web.get(f"{base}{PROTOCOL}/userinfo", self.userinfo),
+            web.post(f"{base}{PROTOCOL}/userinfo", self.userinfo),
+            web.get(f"{base}{PROTOCOL}/certs", self.certs),
+            web.get(f"{base}{PROTOCOL}/logout", self.logout),
+            web.post(f"{base}{PROTOCOL}/logout", self.logout),
+            web.post(f"{base}{PROTOCOL}/logout/logout-confirm", self.confirm_logout),
+        ]
+
+    def document(self, request: web.Request, realm: str) -> Record:
+        """Discovery as Keycloak gives it with a fixed front URL and a dynamic back channel."""
+        back = f"https://{request.host}" if request.host in self.known_hosts else self.front
+        front_realm, back_realm = self.realms.issuer(realm), self.realms.issuer(realm, back)
+        return {
+            "issuer": front_realm,
+            "authorization_endpoint": f"{front_realm}{PROTOCOL}/auth",
+            "token_endpoint": f"{back_realm}{PROTOCOL}/token",
+            "userinfo_endpoint": f"{back_realm}{PROTOCOL}/userinfo",
+            "jwks_uri": f"{back_realm}{PROTOCOL}/certs",
+            "end_session_endpoint": f"{front_realm}{PROTOCOL}/logout",
+            "grant_types_supported": ["authorization_code", "refresh_token", "password", "client_credentials"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "scopes_supported": ["openid", "profile", "email", "org.cilogon.userinfo"],
+            "claims_supported": ["aud", "sub", "iss", "auth_time", "name", "given_name", "family_name", "preferred_username", "email"],
+            "code_challenge_methods_supported": ["S256"],
+        }
+
+    def _realm(self, request: web.Request) -> tuple[str, Record]:
+        realm = request.match_info["realm"]
+        tenant = self.tenants.by_id(realm)
+        if tenant is None or tenant["status"] != "ACTIVE":
+            raise OAuthError(404, "Realm does not exist", "For more on this error consult the server log at the debug level.")
+        return realm, tenant
+
+    async def discovery(self, request: web.Request) -> web.Response:
+        realm, _tenant = self._realm(request)
+        return web.json_response(self.document(request, realm))
+
+    async def certs(self, request: web.Request) -> web.Response:
+        realm, _tenant = self._realm(request)
+        return web.json_response({"keys": [self.realms.signing_key(realm)["public"]]})
+
+    # The browser's part
+
+    def _set_cookie(self, response: web.StreamResponse, realm: str, name: str, value: str) -> None:
+        # Only the realm's own paths: cookies do not tell ports apart, and the hub may live on the same name.
+        response.set_cookie(name, value, path=f"/auth/realms/{realm}/", secure=True, httponly=True, samesite="Lax")
+
+    def _page(self, text: str, nonce: str, status: int = 200) -> web.Response:
+        policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
+        headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="text/html", status=status, headers=headers)
+
+    def message_page(self, title: str, text: str, *, is_error: bool, status: int = 200) -> web.Response:
+        nonce = secrets.token_urlsafe(16)
+        return self._page(pages.message(nonce, title=title, text=text, is_error=is_error), nonce, status)
+
+    def _seal(self, realm: str, browser: str, purpose: str, content: Record) -> str:
+        """What a form carries: bound to the browser's cookie, so that no other site can have the form sent, and to a time."""
+        claims = {**content, "aud": f"{purpose}:{realm}", "browser": keys.fingerprint(browser), "exp": int(time.time()) + FORM_SECONDS}
+        return jwt.encode(claims, self._form_key, algorithm="HS256")
+
+    def _unseal(self, request: web.Request, realm: str, purpose: str, text: str) -> Record:
+        try:
+            content = jwt.decode(text, self._form_key, algorithms=["HS256"], audience=f"{purpose}:{realm}")
+        except jwt.InvalidTokenError as error:
+            raise PageError("This page is too old or incomplete. Go back to the application and sign in again.") from error
+        if not secrets.compare_digest(content["browser"], keys.fingerprint(request.cookies.get(BROWSER_COOKIE, ""))):
+            raise PageError("This page belongs to another browser session, or cookies are switched off. Go back to the application and sign in again.")
+        return content
+
+    async def authorize(self, request: web.Request) -> web.StreamResponse:
+        realm, tenant = self._realm(request)
+        values = {name: str(value) for name, value in (await request.post() if request.method == "POST" else request.query).items()}
+        redirect_uri = values.get("redirect_uri", "")
+        if values.get("client_id") != tenant["client_id"]:
+            raise PageError("Client not found.")
+        if redirect_uri not in self._redirect_uris(tenant):
+            raise PageError("Invalid parameter: redirect_uri")
+        state = values.get("state", "")
+
+        def refuse(error: str, description: str) -> web.HTTPFound:
+            return web.HTTPFound(with_query(redirect_uri, error=error, error_description=description, state=state))
+
+        if values.get("response_type") != "code":
+            raise refuse("unsupported_response_type", "response_type must be code")
+        challenge, method = values.get("code_challenge", ""), values.get("code_challenge_method", "plain")
+        if challenge and (method != "S256" or len(challenge) != 43):
+            raise refuse("invalid_request", "Invalid parameter: code_challenge_method must be S256 and the challenge 43 characters")
+        wanted = {
+            "client_id": tenant["client_id"],
+            "redirect_uri": redirect_uri,
+            "scope": values.get("scope", ""),
+            "nonce": values.get("nonce", ""),
+            "state": state,
+            "code_challenge": challenge,
+        }
+        prompt = values.get("prompt", "").split()
+        session = self.realms.session_of_cookie(realm, request.cookies.get(SESSION_COOKIE))
+        if session and "login" not in prompt:
+            raise self._redirect(realm, session, wanted)
+        if "none" in prompt:
+            raise refuse("login_required", "")
+        return self._login_page(request, realm, tenant, wanted, username=values.get("login_hint", ""))
+
+    def _redirect_uris(self, tenant: Record) -> list[str]:
+        # What Custos tells Keycloak: the redirect URIs and the client's own address.
+        return [*tenant["fields"]["redirect_uris"], *([tenant["fields"]["client_uri"]] if tenant["fields"]["client_uri"] else [])]
+
+    def _redirect(self, realm: str, session: Record, wanted: Record) -> web.HTTPFound:
+        code = self.realms.issue_code(realm, session, wanted)
+        target = with_query(wanted["redirect_uri"], state=wanted["state"], session_state=session["sid"], iss=self.realms.issuer(realm), code=code)
+        return web.HTTPFound(target, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+
+    def _login_page(self, request: web.Request, realm: str, tenant: Record, wanted: Record, username: str = "", error: str = "") -> web.Response:
+        browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
+        nonce = secrets.token_urlsafe(16)
+        text = pages.login(
+            nonce,
+            action=f"/auth/realms/{realm}/login-actions/authenticate",
+            request=self._seal(realm, browser, "login", wanted),
+            client_name=tenant["fields"]["client_name"],
+            username=username,
+            error=error,
+        )
+        response = self._page(text, nonce)
+        self._set_cookie(response, realm, BROWSER_COOKIE, browser)
+        return response
+
+    async def login(self, request: web.Request) -> web.StreamResponse:
+        realm, tenant = self._realm(request)
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        content = self._unseal(request, realm, "login", form.get("request", ""))
+        wanted = {name: content[name] for name in ("client_id", "redirect_uri", "scope", "nonce", "state", "code_challenge")}
+        # The form may be older than a change of the tenant.
+        if wanted["client_id"] != tenant["client_id"] or wanted["redirect_uri"] not in self._redirect_uris(tenant):
+            raise PageError("Invalid parameter: redirect_uri")
+        username = form.get("username", "")
+        user = await self.realms.authenticate(realm, username, form.get("password", ""), brokered=True)
+        if user is None:
+            return self._login_page(request, realm, tenant, wanted, username=username, error="Invalid username or password.")
+        session = self.realms.session(realm, self.realms.start_session(realm, user["username"]))
+        if session is None:
+            raise PageError("The session could not be started.")
+        response = self._redirect(realm, session, wanted)
+        self._set_cookie(response, realm, SESSION_COOKIE, f"{session['sid']}.{session['cookie']}")
+        raise response
+
+    async def logout(self, request: web.Request) -> web.StreamResponse:
+        realm, tenant = self._realm(request)
+        values = {name: str(value) for name, value in request.query.items()}
+        if request.method == "POST":
+            values |= {name: str(value) for name, value in (await request.post()).items()}
+            if "refresh_token" in values:  # Keycloak's logout for servers
+                self._client(request, tenant, values)
+                session = self.realms.session_of_refresh(realm, tenant["client_id"], values["refresh_token"])
+                if session is None:
+                    raise OAuthError(400, "invalid_grant", "Invalid refresh token")
+                self.realms.end_session(realm, session["sid"])
+                return web.Response(status=204)
+        target = values.get("post_logout_redirect_uri", "")
+        hint = values.get("id_token_hint", "")
+        claims = self.realms.verify_hint(realm, hint) if hint else None
+        if hint and (claims is None or claims["aud"] != tenant["client_id"]):
+            raise PageError("Invalid parameter: id_token_hint")
+        if target and (not (claims or values.get("client_id") == tenant["client_id"]) or target not in self._redirect_uris(tenant)):
+            raise PageError("Invalid redirect uri")
+        if claims is None:
+            browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
+            nonce = secrets.token_urlsafe(16)
+            seal = self._seal(realm, browser, "logout", {"target": with_query(target, state=values.get("state", "")) if target else ""})
+            page = self._page(pages.logout(nonce, action=f"/auth/realms/{realm}{PROTOCOL}/logout/logout-confirm", request=seal), nonce)
+            self._set_cookie(page, realm, BROWSER_COOKIE, browser)
+            return page
+        self.realms.end_session(realm, claims["sid"])
+        return self._logged_out(request, realm, with_query(target, state=values.get("state", "")) if target else "")
+
+    async def confirm_logout(self, request: web.Request) -> web.StreamResponse:
+        realm, _tenant = self._realm(request)
+        content = self._unseal(request, realm, "logout", str((await request.post()).get("request", "")))
+        session = self.realms.session_of_cookie(realm, request.cookies.get(SESSION_COOKIE))
+        if session:
+            self.realms.end_session(realm, session["sid"])
+        return self._logged_out(request, realm, content["target"])
+
+    def _logged_out(self, request: web.Request, realm: str, target: str) -> web.Response:
+        response = self.message_page("Signed out", "You are logged out", is_error=False)
+        if target:
+            response = web.Response(status=302, headers={"Location": target, "Cache-Control": "no-store"})
+        if self.realms.session_of_cookie(realm, request.cookies.get(SESSION_COOKIE)) is None:
+            response.del_cookie(SESSION_COOKIE, path=f"/auth/realms/{realm}/", secure=True, httponly=True, samesite="Lax")
+        return response
+
+    # The client's part
+
+    def _client(self, request: web.Request, tenant: Record, form: Record) -> None:
+        """Check the client's secret, by client_secret_basic or client_secret_post. It is the IAM secret, not the one of Custos' API."""
+        client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        header = request.headers.get("Authorization", "")
+        if header.lower().startswith("basic "):
+            try:
+                client_id, _colon, secret = base64.b64decode(header[6:].strip(), validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+                raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials") from error
+            client_id, secret = unquote(client_id), unquote(secret)
+        if client_id != tenant["client_id"] or not secrets.compare_digest(secret.encode(), tenant["iam_secret"].encode()):
+            raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials")
+
+    async def token(self, request: web.Request) -> web.Response:
+        realm, tenant = self._realm(request)
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise OAuthError(400, "invalid_request", "the body must be application/x-www-form-urlencoded")
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self._client(request, tenant, form)
+        client_id, scope = tenant["client_id"], form.get("scope", "")
+        grant = form.get("grant_type", "")
+        if grant == "authorization_code":
+            answer = self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
+        elif grant == "refresh_token":
+            answer = self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
+        elif grant == "password":
+            answer = await self.realms.password_grant(realm, client_id, form.get("username", ""), form.get("password", ""), scope)
+        elif grant == "client_credentials":
+            answer = self.realms.client_credentials(realm, client_id, scope)
+        elif not grant:
+            raise OAuthError(400, "invalid_request", "Missing form parameter: grant_type")
+        else:
+            raise OAuthError(400, "unsupported_grant_type", "Unsupported grant_type")
+        return web.json_response(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+    async def userinfo(self, request: web.Request) -> web.Response:
+        realm, _tenant = self._realm(request)
+        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        verified = self.realms.verify_access(token.strip(), realm) if scheme.lower() == "bearer" else None
+        if verified is None:
+            raise OAuthError(401, "invalid_token", "Token verification failed")
+        username = verified[1]["preferred_username"]
+        return web.json_response(self.realms.claims(realm, username), headers={"Cache-Control": "no-store"})

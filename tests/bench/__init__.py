@@ -1,0 +1,1 @@
+"""Measure a local site and write docs/benchmarks.json and docs/benchmarks.md."""

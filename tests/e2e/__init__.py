@@ -1,0 +1,1 @@
+"""The whole site on real machines, used and broken on purpose."""

@@ -1,0 +1,53 @@
+"""The site under test. It is made by the first test that needs it, and taken away after the last one if it was not there before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Run, Site
+
+# Where a first run is killed, and how many seconds later: in the middle of what each stage does.
+INTERRUPTIONS = (
+    ("PLAY [Make the machines]", 5),
+    ("PLAY [Start the control plane]", 12),
+    ("PLAY [Join the workers]", 6),
+    ("PLAY [Serve the volumes]", 3),
+    ("PLAY [Register the hub at the login provider]", 2),
+    ("PLAY [Start the hub]", 6),
+)
+
+
+@pytest.fixture(scope="session")
+def built() -> Iterator[tuple[Site, list[Run]]]:
+    """The site and the runs that made it: none when it was up already; a new one is killed at every stage and completed.
+
+    E2E_INTERRUPT=0 makes a new site in one go. E2E_KEEP=1 leaves it there at the end.
+    """
+    site = Site()
+    was_there = Path(site.values["hub_state_dir"]).exists()
+    runs = []
+    if not was_there:
+        site.plan = site.run_playbook("site.yml", "--check", "--diff")
+        site.made_by_plan = Path(site.values["hub_state_dir"]).exists()
+    if not was_there and os.environ.get("E2E_INTERRUPT") != "0":
+        for marker, seconds in INTERRUPTIONS:
+            runs.append(site.run_playbook(kill_at=marker, kill_delay_seconds=seconds))
+    if not (was_there and site.up()):
+        runs.append(site.run_playbook().must_pass())
+    site.made_here = not was_there
+    yield site, runs
+    site.send_home()
+    if site.made_here and os.environ.get("E2E_KEEP") != "1" and Path(site.values["hub_state_dir"]).exists():
+        site.destroy().must_pass()
+
+
+@pytest.fixture
+def site(built: tuple[Site, list[Run]]) -> Iterator[Site]:
+    """The site; people whom a test made are sent home after it."""
+    site, _runs = built
+    yield site
+    site.send_home()

@@ -1,0 +1,31 @@
+"""What each role promises, checked by its molecule scenario on this site. That the roles change nothing a second time, test_1_site.py sees for all at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.e2e.site import BIN, TOP, Site
+
+pytestmark = pytest.mark.site
+
+SCENARIOS = sorted(path.parent.name for path in (TOP / "molecule").glob("*/verify.yml"))
+
+
+def test_every_role_has_a_scenario() -> None:
+    roles = {path.parents[1].name for path in (TOP / "roles").glob("*/tasks/main.yml")}
+    assert roles == set(SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_role_keeps_its_promises(site: Site, scenario: str) -> None:
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_FORCE_COLOR": "false", "NO_COLOR": "1"}
+    line = [str(BIN / "molecule"), "verify", "--scenario-name", scenario]
+    done = subprocess.run(line, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    output = done.stdout + done.stderr
+    site.log_dir.mkdir(parents=True, exist_ok=True)
+    (site.log_dir / f"molecule-{scenario}.log").write_text(output)
+    assert done.returncode == 0, "\n".join(output.splitlines()[-40:])
+    assert "PLAY RECAP" in output, "a scenario that runs on no host proves nothing"

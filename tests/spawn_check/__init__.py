@@ -1,0 +1,1 @@
+"""Log in many demo users at once, run a cell in each, and report each step's seconds."""

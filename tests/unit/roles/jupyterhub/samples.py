@@ -1,0 +1,78 @@
+"""Values and secrets as role jupyterhub renders them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+VALUES: dict[str, Any] = {
+    "url": "https://hub.example.org",
+    "namespace": "hub",
+    "users_namespace": "hub-users",
+    "secrets_dir": "/etc/jupyterhub-secrets",
+    "hub": {
+        "db_url": "sqlite:////srv/jupyterhub/jupyterhub.sqlite",
+        "named_server_limit": 5,
+        "concurrent_spawn_limit": 20,
+        "active_server_limit": 0,
+        "services": {},
+    },
+    "login": {
+        "name": "Custos",
+        "scope": ["openid", "profile", "email"],
+        "username_claim": "preferred_username",
+        "extra_authorize_params": {},
+        "pkce": True,
+        "auto_login": False,
+        "logged_out_url": "https://hub.example.org/hub/login",
+        "allow_all": True,
+        "allowed_users": [],
+        "admin_users": [],
+    },
+    "singleuser": {
+        "image": "airavata.local/jupyterhub/notebook:1",
+        "cmd": [],
+        "default_url": "/lab",
+        "home_dir": "/home/jovyan",
+        "first_uid": 20000,
+        "gid": 100,
+        "storage_class": "hub-home",
+        "storage_capacity_gib": 10,
+        "tmp_gib": 2,
+        "cpu_guarantee": 0.05,
+        "cpu_limit": 1.0,
+        "memory_guarantee": "256M",
+        "memory_limit": "1G",
+        "extra_env": {"GATEWAY_ID": "default"},
+        "node_selector": {},
+        "start_timeout_seconds": 180,
+        "http_timeout_seconds": 60,
+    },
+    "profiles": [],
+    "cull": {
+        "enabled": True,
+        "timeout_seconds": 3600,
+        "every_seconds": 300,
+        "max_age_seconds": 0,
+        "concurrency": 10,
+        "users": False,
+        "remove_named_servers": False,
+    },
+    "extra_config": {},
+}
+SECRETS: dict[str, str] = {
+    "cookie-secret": "0c" * 32,
+    "crypt-key": "0d" * 32,
+    "proxy-token": "0e" * 32,
+    "service-gateway": "0f" * 32,
+    "oidc-client.json": json.dumps(
+        {
+            "client_id": "custos-abc-10000002",
+            "client_secret": "client secret",
+            "authorize_url": "https://login.example.org/auth",
+            "token_url": "https://login.example.org/token",
+            "userdata_url": "https://login.example.org/userinfo",
+            "end_session_url": "https://login.example.org/logout",
+        }
+    ),
+}

@@ -1,0 +1,36 @@
+"""Make .venv: the Python packages of requirements-dev.txt, and this checkout as the collection airavata.jupyterhub.
+
+Ansible finds collections by path, not by installation: a link named .venv/collections/ansible_collections/airavata/jupyterhub
+lets every role and module be called by its full name from the checkout, whatever folder it was cloned into.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+VENV = TOP / ".venv"
+
+
+def main() -> None:
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        sys.exit(f"Python {sys.version.split()[0]} is not supported: use 3.11, 3.12 or 3.13 (make PYTHON=/path/to/python3.12 ...).")
+    try:
+        import ensurepip  # noqa: F401 - Debian splits it off; without it a venv has no pip
+    except ModuleNotFoundError:
+        sys.exit("This Python cannot make virtual environments. Run: apt-get install python3-venv")
+    if not (VENV / "bin" / "pip").exists():
+        venv.create(VENV, with_pip=True, clear=True)
+    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", "--requirement", TOP / "requirements-dev.txt"], check=True)
+    link = VENV / "collections" / "ansible_collections" / "airavata" / "jupyterhub"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to("../../../..")
+    (VENV / ".installed").touch()
+
+
+if __name__ == "__main__":
+    main()
