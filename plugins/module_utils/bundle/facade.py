@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,6 +198,7 @@ def ensure(wish: Wish, verify: bool, orphaned: Callable[[], bool], cores: int) -
         lines: list[str] = []
         if before.steps:
             isolate_mounts()
+            cold, begin = not places.work.exists() and not places.bundle.exists(), time.monotonic()
             for folder in (places.bundle, places.work, places.logs):
                 folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             site = Site(
@@ -210,12 +212,26 @@ def ensure(wish: Wish, verify: bool, orphaned: Callable[[], bool], cores: int) -
                 archive=wish.archive,
             )
             lines = Builder(site, orphaned).make(list(before.steps))
+            if cold:
+                _record_times(places, before.steps, time.monotonic() - begin)
         after = look(wish)
         if after.steps:
             raise BundleError(f"The bundle was made, but {after.steps[0]} is not as it should be: {after.reasons[after.steps[0]]}.")
         write_atomic(places.manifest, json.dumps(after.content, indent=1) + "\n")
         _drop_strangers(places, after)
     return before, lines, True
+
+
+def _record_times(places: Places, steps: Sequence[str], wall_seconds: float) -> None:
+    """Keep what a build from empty folders took: ``date`` (UTC), ``wall_seconds``, and the seconds of each item, longest first. `make bench` shows it."""
+    store = Store(places)
+    seconds = {name: record.seconds for name in steps for record in [store.read(name)] if record is not None}
+    times = {
+        "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        "wall_seconds": round(wall_seconds, 1),
+        "items": dict(sorted(seconds.items(), key=lambda entry: -entry[1])),
+    }
+    write_atomic(places.times, json.dumps(times, indent=1) + "\n")
 
 
 def _drop_strangers(places: Places, after: Look) -> None:

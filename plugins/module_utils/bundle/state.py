@@ -64,6 +64,10 @@ class Places:
     def manifest(self) -> Path:
         return self.bundle / "manifest.json"
 
+    @property
+    def times(self) -> Path:
+        return self.bundle / "timings.json"
+
     def log(self, name: str) -> Path:
         """Give the log of an item."""
         return self.logs / f"{file_name(name)}.log"
