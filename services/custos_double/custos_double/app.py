@@ -17,11 +17,17 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
 from custos_double import keys
-from custos_double.api import PREFIX, Api
 from custos_double.errors import UNAVAILABLE, ApiError, OAuthError, PageError, SettingsError
+from custos_double.g1 import PREFIX
+from custos_double.g1_groups import GroupService
+from custos_double.g1_identity import IdentityService
+from custos_double.g1_secrets import SecretService
+from custos_double.g1_tenants import TenantService
+from custos_double.g1_users import UserService
 from custos_double.groups import Groups
 from custos_double.oidc import Oidc
 from custos_double.realms import Realms
+from custos_double.roles import Roles
 from custos_double.settings import Faults, Settings
 from custos_double.store import Store
 from custos_double.tenants import Tenants
@@ -118,7 +124,10 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     app = web.Application(middlewares=[errors, faults], client_max_size=BODY_BYTES)
     app[SETTINGS] = settings
     app[OIDC] = oidc
-    app.add_routes(Api(tenants, realms, Groups(realms), oidc.document).routes())
+    roles, groups = Roles(realms), Groups(realms)
+    users = UserService(tenants, roles)
+    for service in (TenantService(tenants, roles), IdentityService(tenants, oidc.document), users, GroupService(users, groups), SecretService(tenants)):
+        app.add_routes(service.routes())
     app.add_routes(oidc.routes())
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])
 

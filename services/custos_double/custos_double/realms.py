@@ -60,6 +60,18 @@ class Realms:
     def save_user(self, realm: str, user: Record) -> None:
         self.store.put("user", realm, user["username"], user)
 
+    def delete_user(self, realm: str, username: str) -> None:
+        """Remove an account and its memberships."""
+        with self.store.transaction():
+            self.store.delete("user", realm, username)
+            for member in self.store.list("member", realm, self.clock()):
+                if member["username"] == username:
+                    self.store.delete("member", realm, f"{member['group_id']}/{username}")
+
+    def search(self, realm: str, wanted: dict[str, str]) -> list[Record]:
+        """Users each of whose fields contains what is wanted of it, in any case, as Keycloak searches."""
+        return [user for user in self.users(realm) if all(value.lower() in str(user[name]).lower() for name, value in wanted.items())]
+
     async def add_user(self, realm: str, values: Record, *, enabled: bool, admin: bool = False) -> Record | None:
         """Make a user from ``username, password, first_name, last_name, email``; None when the name is taken. Keycloak lower-cases names."""
         password = await asyncio.to_thread(keys.hash_password, str(values["password"]))

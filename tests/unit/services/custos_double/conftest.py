@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.unit.services.custos_double.server import Server
+from tests.unit.services.custos_double.server import Server, make_child
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +21,9 @@ def client(server: Server) -> Iterator[httpx.Client]:
     server.calm()
     with server.client() as opened:
         yield opened
+
+
+@pytest.fixture
+def child(server: Server, client: httpx.Client) -> dict[str, Any]:
+    """A fresh child tenant with its credentials."""
+    return make_child(client, server.parent)

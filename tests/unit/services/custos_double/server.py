@@ -159,6 +159,7 @@ TENANT = "/apiserver/tenant-management/v1.0.0"
 IDENTITY = "/apiserver/identity-management/v1.0.0"
 USERS = "/apiserver/user-management/v1.0.0"
 GROUPS = "/apiserver/group-management/v1.0.0"
+SECRETS = "/apiserver/resource-secret-management/v1.0.0"
 
 
 def admin_token(client: httpx.Client, tenant: dict[str, str]) -> dict[str, str]:
@@ -195,3 +196,16 @@ def make_child(client: httpx.Client, parent: dict[str, str], name: str = "hub", 
     credentials = client.get(f"{IDENTITY}/credentials", params={"client_id": created["client_id"]}, headers=own)
     assert credentials.status_code == 200, credentials.text
     return {**created, **credentials.json(), "realm": created["client_id"].rpartition("-")[2]}
+
+
+def own(child: dict[str, Any]) -> dict[str, str]:
+    return client_token({"client_id": child["client_id"], "client_secret": child["client_secret"]})
+
+
+def message_of(answer: httpx.Response, status: int, code: int) -> str:
+    """The message of an error object, after checking its shape."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"code", "message", "details"}
+    assert body["code"] == code
+    return str(body["message"])

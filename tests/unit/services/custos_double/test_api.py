@@ -9,34 +9,16 @@ import pytest
 
 from tests.unit.services.custos_double.browser import Login
 from tests.unit.services.custos_double.server import (
-    GROUPS,
     IDENTITY,
     TENANT,
-    USERS,
     Server,
     admin_token,
     client_token,
     make_child,
+    message_of,
+    own,
     tenant_values,
 )
-
-
-@pytest.fixture
-def child(server: Server, client: httpx.Client) -> dict[str, Any]:
-    return make_child(client, server.parent)
-
-
-def own(child: dict[str, Any]) -> dict[str, str]:
-    return client_token({"client_id": child["client_id"], "client_secret": child["client_secret"]})
-
-
-def message_of(answer: httpx.Response, status: int, code: int) -> str:
-    """The message of an error object, after checking its shape."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
-    assert set(body) == {"code", "message", "details"}
-    assert body["code"] == code
-    return str(body["message"])
 
 
 def test_a_child_tenant_is_active_at_once_and_a_repeat_makes_a_second_one(server: Server, client: httpx.Client) -> None:
@@ -255,62 +237,6 @@ def test_discovery_by_client_and_authorize_as_json(server: Server, client: httpx
     assert message_of(client.get(f"{IDENTITY}/authorize", params={**good, "redirect_uri": "https://x"}), 400, 3) == "Wrong redirect_uri"
 
 
-def test_users_are_registered_disabled_then_enabled(server: Server, client: httpx.Client, child: dict[str, Any]) -> None:
-    person = {"username": "Carol", "first_name": "Carol", "last_name": "C", "password": "carol's own", "email": "c@example.org"}
-    assert client.post(f"{USERS}/user", json=person, headers=own(child)).json() == {"is_registered": True}
-    assert client.post(f"{USERS}/user", json=person, headers=own(child)).json() == {"is_registered": False}
-    grant = {"grant_type": "password", "username": "carol", "password": "carol's own"}
-    message_of(client.post(f"{IDENTITY}/token", json=grant, headers=own(child)), 500, 13)
-    enabled = client.post(f"{USERS}/user/activation", json={"username": "carol"}, headers=own(child)).json()
-    assert (enabled["username"], enabled["state"], enabled["attributes"]) == ("carol", "ACTIVE", [])
-    tokens = client.post(f"{IDENTITY}/token", json=grant, headers=own(child))
-    assert tokens.status_code == 200
-    query = {"user.username": "carol"}
-    assert client.get(f"{USERS}/user", params=query, headers=own(child)).json()["email"] == "c@example.org"
-    assert client.get(f"{USERS}/user/activation/status", params=query, headers=own(child)).json() == {"status": True}
-    assert client.get(f"{USERS}/user/availability", params=query, headers=own(child)).json() == {"status": False}
-    assert client.put(f"{USERS}/user/password", json={"username": "carol", "password": "new"}, headers=own(child)).json() == {"status": True}
-    message_of(client.post(f"{IDENTITY}/token", json=grant, headers=own(child)), 500, 13)
-    client.post(f"{USERS}/user/deactivation", json={"username": "carol"}, headers=own(child))
-    access = {"access_token": tokens.json()["access_token"]}
-    message_of(client.get(f"{IDENTITY}/user", params=access, headers=own(child)), 401, 16)
-
-    admin = admin_token(client, server.parent)
-    many = [{"username": f"u{n}", "password": "p", "email": f"u{n}@example.org"} for n in range(3)]
-    path = f"{USERS}/users?client_id={child['client_id']}"
-    assert client.post(path, json=many, headers=admin).json() == {"all_useres_registered": True, "failed_users": []}
-    again = client.post(path, json=many[:1], headers=admin).json()
-    assert (again["all_useres_registered"], again["failed_users"][0]["username"]) == (False, "u0")
-    found = client.get(f"{USERS}/users", params={"user.username": "u", "offset": 1, "limit": 2}, headers=own(child)).json()
-    assert len(found["users"]) == 2
-    gone = {"username": "u1", "client_id": child["client_id"]}
-    message_of(client.request("DELETE", f"{USERS}/user", json=gone, headers=own(child)), 401, 16)
-    assert client.request("DELETE", f"{USERS}/user", json=gone, headers=admin).json() == {"status": True}
-    message_of(client.get(f"{USERS}/user", params={"user.username": "u1"}, headers=own(child)), 404, 5)
-
-
-def test_groups_and_memberships(client: httpx.Client, child: dict[str, Any]) -> None:
-    values = {"client_id": child["client_id"], "group": {"name": "climate", "description": "d", "owner_id": "hub-admin"}}
-    group = client.post(f"{GROUPS}/group", json=values, headers=own(child)).json()
-    assert group["name"] == "climate"
-    assert client.get(f"{GROUPS}/group", params={"group.id": group["id"]}, headers=own(child)).json() == group
-    Login(client, child).log_in("bob", "bob's own")  # a brokered person exists after the first login
-    member = {"group_id": group["id"], "username": "bob", "type": "MEMBER"}
-    message_of(client.post(f"{GROUPS}/user/group/membership", json={**member, "username": "nobody"}, headers=own(child)), 404, 5)
-    message_of(client.post(f"{GROUPS}/user/group/membership", json={**member, "type": "KING"}, headers=own(child)), 400, 3)
-    assert client.post(f"{GROUPS}/user/group/membership", json=member, headers=own(child)).json() == {"status": True}
-    mine = client.get(f"{GROUPS}/user/group/memberships", params={"profile.username": "bob"}, headers=own(child)).json()
-    assert [found["id"] for found in mine["groups"]] == [group["id"]]
-    access = {"group_id": group["id"], "username": "bob"}
-    assert client.get(f"{GROUPS}/user/group/access", params=access, headers=own(child)).json() == {"status": True}
-    assert client.request("DELETE", f"{GROUPS}/user/group/membership", json=member, headers=own(child)).status_code == 200
-    assert client.get(f"{GROUPS}/user/group/access", params=access, headers=own(child)).json() == {"status": False}
-    assert client.put(f"{GROUPS}/group/{group['id']}", json={"group": {"name": "weather"}}, headers=own(child)).json()["name"] == "weather"
-    assert [found["name"] for found in client.get(f"{GROUPS}/groups", headers=own(child)).json()["groups"]] == ["weather"]
-    client.delete(f"{GROUPS}/group/{group['id']}", headers=own(child))
-    assert client.get(f"{GROUPS}/groups", headers=own(child)).json() == {"groups": []}
-
-
 def test_503_so_many_times_and_slow_answers(server: Server, client: httpx.Client, child: dict[str, Any]) -> None:
     server.faults(unavailable_count=2, unavailable_path=IDENTITY)
     for _index in range(2):
@@ -323,3 +249,20 @@ def test_503_so_many_times_and_slow_answers(server: Server, client: httpx.Client
 def test_knobs_are_checked(client: httpx.Client) -> None:
     assert client.put("/double/faults", json={"slow_seconds": "very"}).status_code == 400
     assert "unknown" in client.put("/double/faults", json={"typo": 1}).json()["error"]
+
+
+def test_roles_of_a_tenant(server: Server, client: httpx.Client, child: dict[str, Any]) -> None:
+    admin, query = admin_token(client, server.parent), {"client_id": child["client_id"]}
+    new = {"roles": [{"name": "gateway-user", "description": "may submit"}], **query}
+    answer = client.post(f"{TENANT}/roles", json=new, headers=admin).json()
+    assert answer["scope"] == "realm_level"
+    names = [role["name"] for role in answer["roles"]]
+    assert names == [f"default-roles-{child['realm']}", "offline_access", "uma_authorization", "admin", "gateway-user"]
+    message_of(client.post(f"{TENANT}/roles", json=new, headers=admin), 500, 13)
+    of_client = client.post(f"{TENANT}/roles", json={**new, "client_level": True}, headers=admin).json()
+    assert (of_client["scope"], [role["name"] for role in of_client["roles"]]) == ("client_level", ["gateway-user"])
+    message_of(client.get(f"{TENANT}/roles", params=query, headers=own(child)), 401, 16)
+    gone = {"role": {"name": "gateway-user"}, **query}
+    assert client.request("DELETE", f"{TENANT}/role", json=gone, headers=admin).json() == {"status": True}
+    message_of(client.request("DELETE", f"{TENANT}/role", json=gone, headers=admin), 500, 13)
+    assert "gateway-user" not in [role["name"] for role in client.get(f"{TENANT}/roles", params=query, headers=admin).json()["roles"]]
