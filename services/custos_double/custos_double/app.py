@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
 from custos_double import keys
+from custos_double.clients import Clients
 from custos_double.errors import UNAVAILABLE, ApiError, OAuthError, PageError, SettingsError
 from custos_double.g1 import PREFIX
 from custos_double.g1_groups import GroupService
@@ -120,13 +121,20 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     store = Store(settings.state_file)
     realms = Realms(store, settings, clock)
     tenants = Tenants(realms)
-    oidc = Oidc(tenants, realms)
+    clients = Clients(tenants)
+    oidc = Oidc(clients, realms)
     app = web.Application(middlewares=[errors, faults], client_max_size=BODY_BYTES)
     app[SETTINGS] = settings
     app[OIDC] = oidc
     roles, groups = Roles(realms), Groups(realms)
     users = UserService(tenants, roles)
-    for service in (TenantService(tenants, roles), IdentityService(tenants, oidc.document), users, GroupService(users, groups), SecretService(tenants)):
+    for service in (
+        TenantService(tenants, roles, clients),
+        IdentityService(tenants, oidc.document),
+        users,
+        GroupService(users, groups),
+        SecretService(tenants),
+    ):
         app.add_routes(service.routes())
     app.add_routes(oidc.routes())
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])

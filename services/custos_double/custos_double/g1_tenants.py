@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from custos_double.clients import Clients
 from custos_double.errors import INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, ApiError
 from custos_double.g1 import Handler, Service, as_internal
 from custos_double.params import flag, needed, nested, number, objects, read_params, text
@@ -15,9 +16,10 @@ from custos_double.tenants import STATUSES, Caller, Tenants, clean
 class TenantService(Service):
     name = "tenant-management"
 
-    def __init__(self, tenants: Tenants, roles: Roles) -> None:
+    def __init__(self, tenants: Tenants, roles: Roles, clients: Clients) -> None:
         super().__init__(tenants)
         self.roles = roles
+        self.clients = clients
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -59,6 +61,7 @@ class TenantService(Service):
     async def update_tenant(self, request: web.Request) -> web.Response:
         tenant, params = await self._managed(request, "updateTenant")
         self.tenants.update(tenant, clean(params, "updateTenant", creating=False))
+        self.clients.forget_changes(str(tenant["tenant_id"]), tenant["client_id"])
         return web.json_response(self.tenants.message(tenant))
 
     async def delete_tenant(self, request: web.Request) -> web.Response:

@@ -12,10 +12,10 @@ import jwt
 from aiohttp import web
 
 from custos_double import keys, pages
+from custos_double.clients import Clients, fits, logout_uris
 from custos_double.errors import OAuthError, PageError
 from custos_double.realms import Realms
 from custos_double.store import Record
-from custos_double.tenants import Tenants
 
 SESSION_COOKIE = "__Secure-custos-session"
 BROWSER_COOKIE = "__Secure-custos-browser"
@@ -34,8 +34,8 @@ def with_query(uri: str, **values: str) -> str:
 class Oidc:
     """The handlers of every realm."""
 
-    def __init__(self, tenants: Tenants, realms: Realms) -> None:
-        self.tenants = tenants
+    def __init__(self, clients: Clients, realms: Realms) -> None:
+        self.clients = clients
         self.realms = realms
         settings = realms.settings
         self.front = settings.front_url
@@ -87,19 +87,18 @@ class Oidc:
             "code_challenge_methods_supported": ["S256"],
         }
 
-    def _realm(self, request: web.Request) -> tuple[str, Record]:
+    def _realm(self, request: web.Request) -> str:
         realm = request.match_info["realm"]
-        tenant = self.tenants.by_id(realm)
-        if tenant is None or tenant["status"] != "ACTIVE":
-            raise OAuthError(404, "Realm does not exist", "For more on this error consult the server log at the debug level.")
-        return realm, tenant
+        if not self.clients.exists(realm):
+            raise OAuthError(404, "Realm does not exist", "For more on this error consult the server log.")
+        return realm
 
     async def discovery(self, request: web.Request) -> web.Response:
-        realm, _tenant = self._realm(request)
+        realm = self._realm(request)
         return web.json_response(self.document(request, realm))
 
     async def certs(self, request: web.Request) -> web.Response:
-        realm, _tenant = self._realm(request)
+        realm = self._realm(request)
         return web.json_response({"keys": [self.realms.signing_key(realm)["public"]]})
 
     # The browser's part
@@ -132,13 +131,10 @@ class Oidc:
         return content
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
-        realm, tenant = self._realm(request)
+        realm = self._realm(request)
         values = {name: str(value) for name, value in (await request.post() if request.method == "POST" else request.query).items()}
         redirect_uri = values.get("redirect_uri", "")
-        if values.get("client_id") != tenant["client_id"]:
-            raise PageError("Client not found.")
-        if redirect_uri not in self._redirect_uris(tenant):
-            raise PageError("Invalid parameter: redirect_uri")
+        client = self._asking(realm, values.get("client_id", ""), redirect_uri)
         state = values.get("state", "")
 
         def refuse(error: str, description: str) -> web.HTTPFound:
@@ -147,10 +143,12 @@ class Oidc:
         if values.get("response_type") != "code":
             raise refuse("unsupported_response_type", "response_type must be code")
         challenge, method = values.get("code_challenge", ""), values.get("code_challenge_method", "plain")
+        if not challenge and client["attributes"].get("pkce.code.challenge.method"):
+            raise refuse("invalid_request", "Missing parameter: code_challenge_method")
         if challenge and (method != "S256" or len(challenge) != 43):
             raise refuse("invalid_request", "Invalid parameter: code_challenge_method must be S256 and the challenge 43 characters")
         wanted = {
-            "client_id": tenant["client_id"],
+            "client_id": client["clientId"],
             "redirect_uri": redirect_uri,
             "scope": values.get("scope", ""),
             "nonce": values.get("nonce", ""),
@@ -163,25 +161,32 @@ class Oidc:
             raise self._redirect(realm, session, wanted)
         if "none" in prompt:
             raise refuse("login_required", "")
-        return self._login_page(request, realm, tenant, wanted, username=values.get("login_hint", ""))
+        return self._login_page(request, realm, client, wanted, username=values.get("login_hint", ""))
 
-    def _redirect_uris(self, tenant: Record) -> list[str]:
-        # What Custos tells Keycloak: the redirect URIs and the client's own address.
-        return [*tenant["fields"]["redirect_uris"], *([tenant["fields"]["client_uri"]] if tenant["fields"]["client_uri"] else [])]
+    def _asking(self, realm: str, client_id: str, redirect_uri: str) -> Record:
+        """The client whose page this is; nobody is sent to an address that is not one of its own."""
+        client = self.clients.find(realm, client_id)
+        if client is None or client["bearerOnly"]:
+            raise PageError("Client not found.")
+        if not client["enabled"] or not client["standardFlowEnabled"]:
+            raise PageError("Client disabled." if not client["enabled"] else "Client is not allowed to initiate browser login.")
+        if not fits(redirect_uri, client["redirectUris"]):
+            raise PageError("Invalid parameter: redirect_uri")
+        return client
 
     def _redirect(self, realm: str, session: Record, wanted: Record) -> web.HTTPFound:
         code = self.realms.issue_code(realm, session, wanted)
         target = with_query(wanted["redirect_uri"], state=wanted["state"], session_state=session["sid"], iss=self.realms.issuer(realm), code=code)
         return web.HTTPFound(target, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
-    def _login_page(self, request: web.Request, realm: str, tenant: Record, wanted: Record, username: str = "", error: str = "") -> web.Response:
+    def _login_page(self, request: web.Request, realm: str, client: Record, wanted: Record, username: str = "", error: str = "") -> web.Response:
         browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
         nonce = secrets.token_urlsafe(16)
         text = pages.login(
             nonce,
             action=f"/auth/realms/{realm}/login-actions/authenticate",
             request=self._seal(realm, browser, "login", wanted),
-            client_name=tenant["fields"]["client_name"],
+            client_name=str(client.get("name") or client["clientId"]),
             username=username,
             error=error,
         )
@@ -190,17 +195,15 @@ class Oidc:
         return response
 
     async def login(self, request: web.Request) -> web.StreamResponse:
-        realm, tenant = self._realm(request)
+        realm = self._realm(request)
         form = {name: str(value) for name, value in (await request.post()).items()}
         content = self._unseal(request, realm, "login", form.get("request", ""))
         wanted = {name: content[name] for name in ("client_id", "redirect_uri", "scope", "nonce", "state", "code_challenge")}
-        # The form may be older than a change of the tenant.
-        if wanted["client_id"] != tenant["client_id"] or wanted["redirect_uri"] not in self._redirect_uris(tenant):
-            raise PageError("Invalid parameter: redirect_uri")
+        client = self._asking(realm, wanted["client_id"], wanted["redirect_uri"])  # again: the form may be older than a change of the client
         username = form.get("username", "")
         user = await self.realms.authenticate(realm, username, form.get("password", ""), brokered=True)
         if user is None:
-            return self._login_page(request, realm, tenant, wanted, username=username, error="Invalid username or password.")
+            return self._login_page(request, realm, client, wanted, username=username, error="Invalid username or password.")
         session = self.realms.session(realm, self.realms.start_session(realm, user["username"]))
         if session is None:
             raise PageError("The session could not be started.")
@@ -209,13 +212,13 @@ class Oidc:
         raise response
 
     async def logout(self, request: web.Request) -> web.StreamResponse:
-        realm, tenant = self._realm(request)
+        realm = self._realm(request)
         values = {name: str(value) for name, value in request.query.items()}
         if request.method == "POST":
             values |= {name: str(value) for name, value in (await request.post()).items()}
             if "refresh_token" in values:  # Keycloak's logout for servers
-                self._client(request, tenant, values)
-                session = self.realms.session_of_refresh(realm, tenant["client_id"], values["refresh_token"])
+                client = self._client(request, realm, values)
+                session = self.realms.session_of_refresh(realm, client["clientId"], values["refresh_token"])
                 if session is None:
                     raise OAuthError(400, "invalid_grant", "Invalid refresh token")
                 self.realms.end_session(realm, session["sid"])
@@ -223,9 +226,10 @@ class Oidc:
         target = values.get("post_logout_redirect_uri", "")
         hint = values.get("id_token_hint", "")
         claims = self.realms.verify_hint(realm, hint) if hint else None
-        if hint and (claims is None or claims["aud"] != tenant["client_id"]):
+        leaving = self.clients.find(realm, claims["aud"] if claims else values.get("client_id", ""))
+        if hint and (claims is None or leaving is None):
             raise PageError("Invalid parameter: id_token_hint")
-        if target and (not (claims or values.get("client_id") == tenant["client_id"]) or target not in self._redirect_uris(tenant)):
+        if target and (leaving is None or not fits(target, logout_uris(leaving))):
             raise PageError("Invalid redirect uri")
         if claims is None:
             browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(24)
@@ -238,7 +242,7 @@ class Oidc:
         return self._logged_out(request, realm, with_query(target, state=values.get("state", "")) if target else "")
 
     async def confirm_logout(self, request: web.Request) -> web.StreamResponse:
-        realm, _tenant = self._realm(request)
+        realm = self._realm(request)
         content = self._unseal(request, realm, "logout", str((await request.post()).get("request", "")))
         session = self.realms.session_of_cookie(realm, request.cookies.get(SESSION_COOKIE))
         if session:
@@ -255,8 +259,8 @@ class Oidc:
 
     # The client's part
 
-    def _client(self, request: web.Request, tenant: Record, form: Record) -> None:
-        """Check the client's secret, by client_secret_basic or client_secret_post. It is the IAM secret, not the one of Custos' API."""
+    def _client(self, request: web.Request, realm: str, form: Record) -> Record:
+        """The client that shows its secret, by client_secret_basic or client_secret_post. A tenant's is the IAM secret, not the one of Custos' API."""
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         header = request.headers.get("Authorization", "")
         if header.lower().startswith("basic "):
@@ -265,24 +269,30 @@ class Oidc:
             except (binascii.Error, UnicodeDecodeError, ValueError) as error:
                 raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials") from error
             client_id, secret = unquote(client_id), unquote(secret)
-        if client_id != tenant["client_id"] or not secrets.compare_digest(secret.encode(), tenant["iam_secret"].encode()):
-            raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials")
+        client = self.clients.find(realm, client_id)
+        if client is None or client["bearerOnly"] or not client["enabled"] or not self.clients.holds(client, secret):
+            raise OAuthError(401, "unauthorized_client" if client else "invalid_client", "Invalid client or Invalid client credentials")
+        return client
 
     async def token(self, request: web.Request) -> web.Response:
-        realm, tenant = self._realm(request)
+        realm = self._realm(request)
         if request.content_type != "application/x-www-form-urlencoded":
             raise OAuthError(400, "invalid_request", "the body must be application/x-www-form-urlencoded")
         form = {name: str(value) for name, value in (await request.post()).items()}
-        self._client(request, tenant, form)
-        client_id, scope = tenant["client_id"], form.get("scope", "")
+        client = self._client(request, realm, form)
+        client_id, scope = client["clientId"], form.get("scope", "")
         grant = form.get("grant_type", "")
         if grant == "authorization_code":
             answer = self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
         elif grant == "refresh_token":
             answer = self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
         elif grant == "password":
+            if not client["directAccessGrantsEnabled"]:
+                raise OAuthError(400, "unauthorized_client", "Client not allowed for direct access grants")
             answer = await self.realms.password_grant(realm, client_id, form.get("username", ""), form.get("password", ""), scope)
         elif grant == "client_credentials":
+            if not client["serviceAccountsEnabled"]:
+                raise OAuthError(401, "unauthorized_client", "Client not enabled to retrieve service account")
             answer = self.realms.client_credentials(realm, client_id, scope)
         elif not grant:
             raise OAuthError(400, "invalid_request", "Missing form parameter: grant_type")
@@ -291,7 +301,7 @@ class Oidc:
         return web.json_response(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     async def userinfo(self, request: web.Request) -> web.Response:
-        realm, _tenant = self._realm(request)
+        realm = self._realm(request)
         scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
         verified = self.realms.verify_access(token.strip(), realm) if scheme.lower() == "bearer" else None
         if verified is None:

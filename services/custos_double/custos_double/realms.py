@@ -68,9 +68,14 @@ class Realms:
                 if member["username"] == username:
                     self.store.delete("member", realm, f"{member['group_id']}/{username}")
 
-    def search(self, realm: str, wanted: dict[str, str]) -> list[Record]:
-        """Users each of whose fields contains what is wanted of it, in any case, as Keycloak searches."""
-        return [user for user in self.users(realm) if all(value.lower() in str(user[name]).lower() for name, value in wanted.items())]
+    def search(self, realm: str, fields: dict[str, str], anywhere: str = "") -> list[Record]:
+        """Users each of whose ``fields`` contains what is wanted of it, and of whom one begins with ``anywhere``; in any case, as Keycloak searches."""
+
+        def fits(user: Record) -> bool:
+            begins = any(str(user[name]).lower().startswith(anywhere.lower()) for name in ("username", "first_name", "last_name", "email"))
+            return begins and all(value.lower() in str(user[name]).lower() for name, value in fields.items())
+
+        return [user for user in self.users(realm) if fits(user)]
 
     async def add_user(self, realm: str, values: Record, *, enabled: bool, admin: bool = False) -> Record | None:
         """Make a user from ``username, password, first_name, last_name, email``; None when the name is taken. Keycloak lower-cases names."""
