@@ -25,6 +25,10 @@ from custos_double.g1_identity import IdentityService
 from custos_double.g1_secrets import SecretService
 from custos_double.g1_tenants import TenantService
 from custos_double.g1_users import UserService
+from custos_double.g2 import PREFIX as PREFIX_2
+from custos_double.g2 import nothing_here
+from custos_double.g2_identity import G2IdentityService
+from custos_double.g2_management import G2GroupService, G2TenantService, G2UserService
 from custos_double.groups import Groups
 from custos_double.oidc import Oidc
 from custos_double.realms import Realms
@@ -127,15 +131,14 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     app[SETTINGS] = settings
     app[OIDC] = oidc
     roles, groups = Roles(realms), Groups(realms)
-    users = UserService(tenants, roles)
-    for service in (
-        TenantService(tenants, roles, clients),
-        IdentityService(tenants, oidc.document),
-        users,
-        GroupService(users, groups),
-        SecretService(tenants),
-    ):
+    users, users_2 = UserService(tenants, roles), G2UserService(tenants, roles)
+    services = [
+        TenantService(tenants, roles, clients), IdentityService(tenants, oidc.document), users, GroupService(users, groups), SecretService(tenants),
+        G2TenantService(tenants, roles, clients), G2IdentityService(oidc, clients, groups), users_2, G2GroupService(users_2, groups),
+    ]  # fmt: skip
+    for service in services:
         app.add_routes(service.routes())
+    app.add_routes([web.route("*", f"{PREFIX_2}/{{tail:.*}}", nothing_here)])
     app.add_routes(oidc.routes())
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])
 

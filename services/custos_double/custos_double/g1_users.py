@@ -18,6 +18,7 @@ from custos_double.tenants import Tenants
 
 class UserService(Service):
     name = "user-management"
+    subject = ""  # the object in which calls that change one user name him
 
     def __init__(self, tenants: Tenants, roles: Roles) -> None:
         super().__init__(tenants)
@@ -124,7 +125,7 @@ class UserService(Service):
         return web.json_response(self.message(realm, tenant["client_id"], user))
 
     async def _enable(self, request: web.Request, method: str, enabled: bool) -> web.Response:
-        tenant, realm, user, _params = await self._valid(request, method)
+        tenant, realm, user, _params = await self._valid(request, method, self.subject)
         user["enabled"] = enabled
         self.realms.save_user(realm, user)
         return web.json_response(self.message(realm, tenant["client_id"], user))
@@ -151,13 +152,13 @@ class UserService(Service):
 
     async def delete_user(self, request: web.Request) -> web.Response:
         self.user(request, "deleteUser")
-        _tenant, realm, user, _params = await self._valid(request, "deleteUser")
+        _tenant, realm, user, _params = await self._valid(request, "deleteUser", self.subject)
         self.realms.delete_user(realm, user["username"])
         return web.json_response({"status": True})
 
     async def _set_admin(self, request: web.Request, method: str, admin: bool) -> web.Response:
         self.user(request, method)
-        _tenant, realm, user, _params = await self._valid(request, method)
+        _tenant, realm, user, _params = await self._valid(request, method, self.subject)
         (self.roles.grant if admin else self.roles.revoke)(realm, user, "", ["admin"])
         return web.json_response({"status": True})
 
@@ -177,8 +178,9 @@ class UserService(Service):
         return web.json_response(self.profile(realm, tenant["client_id"], user))
 
     async def update_user_profile(self, request: web.Request) -> web.Response:
-        tenant, realm, user, params = await self._valid(request, "updateUserProfile")
-        user |= {name: text(params, name) for name in ("first_name", "last_name", "email")}
+        tenant, realm, user, params = await self._valid(request, "updateUserProfile", "user_profile" if self.subject else "")
+        values = nested(params, "user_profile") or params
+        user |= {name: text(values, name) for name in ("first_name", "last_name", "email")}
         self.realms.save_user(realm, user)
         return web.json_response(self.profile(realm, tenant["client_id"], user))
 
