@@ -195,6 +195,7 @@ def parse_versions(data: Any, where: str = "versions.yml") -> Versions:
             sha256_url=reader.text("sha256_url", ""),
         )
         reader.end()
+    top.mapping("tests")  # nothing of a bundle: tests read it themselves
     top.end()
     return Versions(versions=versions, kernel=kernel, tools=tools, downloads=downloads)
 

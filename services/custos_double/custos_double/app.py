@@ -30,8 +30,10 @@ from custos_double.g2 import nothing_here
 from custos_double.g2_identity import G2IdentityService
 from custos_double.g2_management import G2GroupService, G2TenantService, G2UserService
 from custos_double.groups import Groups
+from custos_double.keycloak_admin import RealmAdmin
+from custos_double.keycloak_people import PeopleAdmin
 from custos_double.oidc import Oidc
-from custos_double.realms import Realms
+from custos_double.realms import MASTER, Realms
 from custos_double.roles import Roles
 from custos_double.settings import Faults, Settings
 from custos_double.store import Store
@@ -57,8 +59,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ApiError as error:
         return web.json_response(error.body(), status=error.status)
     except OAuthError as error:
-        headers = {"WWW-Authenticate": f'Bearer error="{error.error}"'} if error.status == 401 else {}
-        return web.json_response(error.body(), status=error.status, headers={"Cache-Control": "no-store", **headers})
+        return web.json_response(error.body(), status=error.status, headers={"Cache-Control": "no-store"} if error.status != 404 else {})
     except PageError as error:
         oidc: Oidc = request.app[OIDC]
         return oidc.message_page("We are sorry", error.message, is_error=True, status=error.status)
@@ -106,6 +107,12 @@ async def seed(tenants: Tenants, settings: Settings) -> None:
     store, now = tenants.store, tenants.realms.clock()
     for tenant in settings.tenants:
         await tenants.seed(tenant)
+    if settings.keycloak_admin:
+        realms, username = tenants.realms, settings.keycloak_admin["username"].lower()
+        password = await asyncio.to_thread(keys.hash_password, settings.keycloak_admin["password"])
+        values = {"id": (realms.user(MASTER, username) or {}).get("id"), "first_name": "", "last_name": "", "email": ""}
+        store.put("realm", "", MASTER, {"id": MASTER, "realm": MASTER})
+        realms.save_user(MASTER, realms.new_user(username, values, password, enabled=True, admin=True))
     key = store.get("key", "", "forms", now) or {}
     for user in settings.users:
         username = user["username"].lower()
@@ -123,7 +130,7 @@ async def seed(tenants: Tenants, settings: Settings) -> None:
 def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.Application:
     """The application; opens the state file, seeds it at start-up and closes it at the end."""
     store = Store(settings.state_file)
-    realms = Realms(store, settings, clock)
+    realms = Realms(store, settings, lambda: clock() + settings.faults.clock_skew_seconds)
     tenants = Tenants(realms)
     clients = Clients(tenants)
     oidc = Oidc(clients, realms)
@@ -140,6 +147,8 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
         app.add_routes(service.routes())
     app.add_routes([web.route("*", f"{PREFIX_2}/{{tail:.*}}", nothing_here)])
     app.add_routes(oidc.routes())
+    for part in (RealmAdmin(clients, roles), PeopleAdmin(clients, roles)):
+        app.add_routes(part.routes())
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])
 
     async def lifetime(_app: web.Application) -> AsyncIterator[None]:

@@ -12,7 +12,9 @@ from custos_double.store import Record
 from custos_double.tenants import Tenants
 
 MANAGEMENT = "realm-management"
-REALM_ROLES_OF_MANAGEMENT = ("realm-admin", "manage-clients", "view-clients", "manage-users", "view-users", "manage-realm", "view-realm", "query-users")
+MANAGEMENT_ROLES = (
+    "realm-admin", "manage-clients", "view-clients", "query-clients", "manage-users", "view-users", "query-users", "query-groups", "manage-realm", "view-realm",
+)  # fmt: skip
 DEFAULTS: Record = {
     "surrogateAuthRequired": False,
     "enabled": True,
@@ -37,6 +39,7 @@ DEFAULTS: Record = {
     "defaultClientScopes": ["web-origins", "acr", "roles", "profile", "basic", "email"],
     "optionalClientScopes": ["address", "phone", "organization", "offline_access", "microprofile-jwt"],
 }
+SCOPES = ("defaultClientScopes", "optionalClientScopes")
 TYPES: dict[str, type] = {name: type(value) for name, value in DEFAULTS.items()}
 
 
@@ -116,6 +119,8 @@ class Clients:
         if self.find(realm, client_id):
             raise ApiError(ALREADY_EXISTS, f"Client {client_id} already exists")
         client = {**DEFAULTS, **{name: value for name, value in values.items() if value is not None}, "id": key, "clientId": client_id}
+        if "webOrigins" not in values:
+            client["webOrigins"] = sorted({"/".join(uri.split("/")[:3]) for uri in client["redirectUris"] if "://" in uri})
         if not client["publicClient"] and not client["bearerOnly"]:
             client["secret"] = values.get("secret") or keys.random_text(32)
         self._put(realm, client)
@@ -129,11 +134,36 @@ class Clients:
         if other and other["id"] != key:
             raise ApiError(ALREADY_EXISTS, f"Client {other['clientId']} already exists")
         attributes = {name: value for name, value in {**client["attributes"], **values.get("attributes", {})}.items() if value is not None}
-        known = {name: value for name, value in values.items() if value is not None and name not in ("id", "access")}
+        fixed = ("id", "access", *SCOPES)  # scopes are given and taken one by one
+        known = {name: value for name, value in values.items() if value is not None and name not in fixed}
         self._put(realm, {**client, **known, "attributes": attributes})
 
     def _put(self, realm: str, client: Record) -> None:
         self.store.put("kcclient", realm, client["id"], client)
+
+    def scopes(self, realm: str) -> list[Record]:
+        """The client scopes of a realm: Keycloak's, in Custos' realms CILogon's, and those that an administrator made."""
+        names = [*(name for kind in SCOPES for name in DEFAULTS[kind]), *(["org.cilogon.userinfo"] if self.tenants.by_id(realm) else [])]
+        given = [{"id": fixed_id(realm, f"scope/{name}"), "name": name, "protocol": "openid-connect", "attributes": {}} for name in names]
+        return [*given, *self.store.list("kcscope", realm, self.clock())]
+
+    def scope(self, realm: str, key: str) -> Record:
+        for scope in self.scopes(realm):
+            if scope["id"] == key:
+                return scope
+        raise ApiError(NOT_FOUND, "Client scope not found")
+
+    def may_ask(self, realm: str, client: Record, scope: str) -> bool:
+        """Whether the client has all scopes it asks for. Clients of Custos' realms may ask for anything here."""
+        return self.tenants.by_id(realm) is not None or set(scope.split()) <= {"openid", *(name for kind in SCOPES for name in client[kind])}
+
+    def assign(self, realm: str, key: str, kind: str, name: str, *, given: bool) -> None:
+        """Give a client the scope ``name``, or take it away; one it has already stays of the kind it is."""
+        client = self.get(realm, key)
+        if given and any(name in client[other] for other in SCOPES):
+            return
+        names = [other for other in client[kind] if other != name]
+        self._put(realm, {**client, kind: [*names, name] if given else names})
 
     def rotate(self, realm: str, key: str) -> str:
         client = self.get(realm, key)

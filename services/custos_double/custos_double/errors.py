@@ -46,7 +46,7 @@ class OAuthError(Exception):
         self.description = description
 
     def body(self) -> dict[str, object]:
-        return {"error": self.error, "error_description": self.description}
+        return {"error": self.error, **({"error_description": self.description} if self.description else {})}
 
 
 class PageError(Exception):

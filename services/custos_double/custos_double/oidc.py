@@ -90,12 +90,12 @@ class Oidc:
     def _realm(self, request: web.Request) -> str:
         realm = request.match_info["realm"]
         if not self.clients.exists(realm):
-            raise OAuthError(404, "Realm does not exist", "For more on this error consult the server log.")
+            raise OAuthError(404, "Realm does not exist", "")
         return realm
 
     async def discovery(self, request: web.Request) -> web.Response:
         realm = self._realm(request)
-        return web.json_response(self.document(request, realm))
+        return web.json_response(self.document(request, realm), headers={"Cache-Control": "no-cache, must-revalidate, no-transform, no-store"})
 
     async def certs(self, request: web.Request) -> web.Response:
         realm = self._realm(request)
@@ -142,6 +142,8 @@ class Oidc:
 
         if values.get("response_type") != "code":
             raise refuse("unsupported_response_type", "response_type must be code")
+        if not self.clients.may_ask(realm, client, values.get("scope", "")):
+            raise refuse("invalid_scope", f"Invalid scopes: {values['scope']}")
         challenge, method = values.get("code_challenge", ""), values.get("code_challenge_method", "plain")
         if not challenge and client["attributes"].get("pkce.code.challenge.method"):
             raise refuse("invalid_request", "Missing parameter: code_challenge_method")
@@ -202,8 +204,9 @@ class Oidc:
         client = self._asking(realm, wanted["client_id"], wanted["redirect_uri"])  # again: the form may be older than a change of the client
         username = form.get("username", "")
         user = await self.realms.authenticate(realm, username, form.get("password", ""), brokered=True)
-        if user is None:
-            return self._login_page(request, realm, client, wanted, username=username, error="Invalid username or password.")
+        if user is None or not user["enabled"]:
+            error = "Invalid username or password." if user is None else "Account is disabled, contact your administrator."
+            return self._login_page(request, realm, client, wanted, username=username, error=error)
         session = self.realms.session(realm, self.realms.start_session(realm, user["username"]))
         if session is None:
             raise PageError("The session could not be started.")
@@ -252,7 +255,7 @@ class Oidc:
     def _logged_out(self, request: web.Request, realm: str, target: str) -> web.Response:
         response = self.message_page("Signed out", "You are logged out", is_error=False)
         if target:
-            response = web.Response(status=302, headers={"Location": target, "Cache-Control": "no-store"})
+            response = web.Response(status=302, headers={"Location": target, "Cache-Control": "no-cache"})
         if self.realms.session_of_cookie(realm, request.cookies.get(SESSION_COOKIE)) is None:
             response.del_cookie(SESSION_COOKIE, path=f"/auth/realms/{realm}/", secure=True, httponly=True, samesite="Lax")
         return response
@@ -276,8 +279,6 @@ class Oidc:
 
     async def token(self, request: web.Request) -> web.Response:
         realm = self._realm(request)
-        if request.content_type != "application/x-www-form-urlencoded":
-            raise OAuthError(400, "invalid_request", "the body must be application/x-www-form-urlencoded")
         form = {name: str(value) for name, value in (await request.post()).items()}
         client = self._client(request, realm, form)
         client_id, scope = client["clientId"], form.get("scope", "")
@@ -303,8 +304,12 @@ class Oidc:
     async def userinfo(self, request: web.Request) -> web.Response:
         realm = self._realm(request)
         scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
-        verified = self.realms.verify_access(token.strip(), realm) if scheme.lower() == "bearer" else None
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        verified = self.realms.verify_access(token, realm)
         if verified is None:
-            raise OAuthError(401, "invalid_token", "Token verification failed")
-        username = verified[1]["preferred_username"]
-        return web.json_response(self.realms.claims(realm, username), headers={"Cache-Control": "no-store"})
+            known = self.realms.verify_access(token, realm, living=False)
+            reason = f'error="invalid_token", error_description="{"user_session_not_found" if known else "Token verification failed"}"'
+            return web.Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}", {reason}', "Cache-Control": "no-store"})
+        username, client_id = str(verified[1]["preferred_username"]), str(verified[1]["azp"])
+        person = {**self.realms.claims(realm, username), **self.realms.more_claims(realm, username, client_id, "userinfo")}
+        return web.json_response(person, headers={"Cache-Control": "no-store"})

@@ -18,6 +18,7 @@ from custos_double.settings import Settings
 from custos_double.store import Record, Store
 
 SERVICE_PREFIX = "service-account-"
+MASTER = "master"  # the realm of Keycloak's own administrators
 SLOWING_AFTER = 5  # wrong passwords in a row before answers become slower
 SLOWEST_SECONDS = 4.0
 
@@ -30,6 +31,8 @@ class Realms:
         self.settings = settings
         self.clock = clock
         self._failures: dict[tuple[str, str], int] = {}
+        # What else is said of (realm, username, client id) in an access token, ID token or userinfo: roles and groups, which are not known in here.
+        self.more_claims: Callable[[str, str, str, str], Record] = lambda _realm, _username, _client_id, _where: {}
 
     def issuer(self, realm: str, base: str | None = None) -> str:
         return f"{base or self.settings.front_url}/auth/realms/{realm}"
@@ -55,7 +58,21 @@ class Realms:
         return self.store.get("user", realm, username.lower(), self.clock())
 
     def users(self, realm: str) -> list[Record]:
-        return self.store.list("user", realm, self.clock())
+        """Everybody but the accounts of clients."""
+        return [user for user in self.store.list("user", realm, self.clock()) if not user["username"].startswith(SERVICE_PREFIX)]
+
+    def by_id(self, realm: str, user_id: str) -> Record | None:
+        return next((user for user in self.store.list("user", realm, self.clock()) if user["id"] == user_id), None)
+
+    def service_user(self, realm: str, client_id: str) -> Record:
+        """The account of a client, made when it is first asked for."""
+        username = f"{SERVICE_PREFIX}{client_id}".lower()
+        user = self.user(realm, username)
+        if user is None:
+            values = {"id": self.claims(realm, username)["sub"], "first_name": "", "last_name": "", "email": ""}
+            user = self.new_user(username, values, "", enabled=True)
+            self.save_user(realm, user)
+        return user
 
     def save_user(self, realm: str, user: Record) -> None:
         self.store.put("user", realm, user["username"], user)
@@ -83,17 +100,18 @@ class Realms:
         username = str(values["username"]).lower()
         if self.user(realm, username):
             return None
-        user = self.new_user(username, values, password, enabled=enabled, admin=admin)
+        user = self.new_user(username, {**values, "email_verified": False}, password, enabled=enabled, admin=admin)
         self.save_user(realm, user)
         return user
 
     def new_user(self, username: str, values: Record, password: str, *, enabled: bool, admin: bool = False) -> Record:
         return {
-            "id": str(uuid.uuid4()),
+            "id": str(values.get("id") or uuid.uuid4()),
             "username": username,
-            "first_name": values.get("first_name") or username.capitalize(),
-            "last_name": values.get("last_name") or "Demo",
-            "email": values.get("email") or f"{username}@example.org",
+            "first_name": values.get("first_name", username.capitalize()),
+            "last_name": values.get("last_name", "Demo"),
+            "email": values.get("email", f"{username}@example.org"),
+            "email_verified": values.get("email_verified", True),
             "password": password,
             "enabled": enabled,
             "admin": admin,
@@ -101,7 +119,7 @@ class Realms:
         }
 
     async def authenticate(self, realm: str, username: str, password: str, *, brokered: bool) -> Record | None:
-        """The user whose password this is, or None.
+        """The user whose password this is, whether enabled or not; None when it is nobody's.
 
         With ``brokered`` people of the shared directory may come in too, and get an account in the realm at their first login: this is the part
         that CILogon, the broker with alias ``oidc``, plays in a real realm. The password grant is for the realm's own accounts only, as in Keycloak.
@@ -122,7 +140,7 @@ class Realms:
         if found is None and person is not None:
             found = self.new_user(username, person, "", enabled=True)
             self.save_user(realm, found)
-        return found if found and found["enabled"] else None
+        return found
 
     # Sessions
 
@@ -159,7 +177,8 @@ class Realms:
     def issue_code(self, realm: str, session: Record, request: Record) -> str:
         """A code for ``request`` (``client_id, redirect_uri, scope, nonce, code_challenge``)."""
         code = secrets.token_urlsafe(32)
-        self._save_session(realm, session)
+        detached = [client_id for client_id in session.get("detached", []) if client_id != request["client_id"]]
+        self._save_session(realm, {**session, "detached": detached})
         record = {**request, "sid": session["sid"], "used": False}
         self.store.put("code", realm, keys.fingerprint(code), record, self.clock() + self.settings.code_seconds)
         return code
@@ -188,13 +207,25 @@ class Realms:
 
     def tokens(self, realm: str, client_id: str, session: Record, scope: str, nonce: str | None = None, *, refreshable: bool = True) -> Record:
         """Keycloak's token answer: access token, ID token when ``openid`` is asked, and a refresh token that works once."""
-        now, lifetime = int(self.clock()), self.settings.access_token_seconds
+        own = self.store.get("realm", "", realm, self.clock()) or {}
+        now, lifetime = int(self.clock()), int(own.get("accessTokenLifespan", self.settings.access_token_seconds))
         expires = self._save_session(realm, session)
         scopes = list(dict.fromkeys([*scope.split(), "profile", "email"]))
         claims = {"iat": now, "iss": self.issuer(realm), "azp": client_id, "sid": session["sid"], **self.claims(realm, session["username"])}
+        who = (realm, session["username"], client_id)
         expiry = now - 1 if self.settings.faults.expired_tokens else now + lifetime
         access = self._sign(
-            realm, {**claims, "exp": expiry, "jti": str(uuid.uuid4()), "aud": "account", "typ": "Bearer", "acr": "1", "scope": " ".join(scopes)}
+            realm,
+            {
+                **claims,
+                **self.more_claims(*who, "access"),
+                "exp": expiry,
+                "jti": str(uuid.uuid4()),
+                "aud": "account",
+                "typ": "Bearer",
+                "acr": "1",
+                "scope": " ".join(scopes),
+            },
         )
         answer: Record = {
             "access_token": access,
@@ -202,29 +233,37 @@ class Realms:
             "refresh_expires_in": 0,
             "token_type": "Bearer",
             "not-before-policy": 0,
-            "session_state": session["sid"],
             "scope": " ".join(scopes),
         }
         if refreshable:
             refresh = secrets.token_urlsafe(48)
             record = {"sid": session["sid"], "client_id": client_id, "scope": scope, "nonce": nonce}
             self.store.put("refresh", realm, keys.fingerprint(refresh), record, expires)
-            answer |= {"refresh_token": refresh, "refresh_expires_in": int(expires - now)}
+            answer |= {"refresh_token": refresh, "refresh_expires_in": int(expires - now), "session_state": session["sid"]}
         if "openid" in scopes:
             half = base64.urlsafe_b64encode(hashlib.sha256(access.encode()).digest()[:16]).rstrip(b"=").decode()
             extra = {"exp": now + lifetime, "aud": client_id, "typ": "ID", "auth_time": int(session["started"]), "at_hash": half, "jti": str(uuid.uuid4())}
-            answer["id_token"] = self._sign(realm, {**claims, **extra, **({"nonce": nonce} if nonce else {})})
+            answer["id_token"] = self._sign(realm, {**claims, **self.more_claims(*who, "id"), **extra, **({"nonce": nonce} if nonce else {})})
         return answer
 
     def refresh(self, realm: str, client_id: str, token: str) -> Record:
+        """Fresh tokens for a refresh token, which works once. Shown again, it takes the client out of the session where the realm revokes such tokens."""
         key = keys.fingerprint(token)
         record = self.store.get("refresh", realm, key, self.clock())
         if record is None or record["client_id"] != client_id:
             raise OAuthError(400, "invalid_grant", "Invalid refresh token")
         session = self.session(realm, record["sid"])
-        self.store.delete("refresh", realm, key)
         if session is None:
             raise OAuthError(400, "invalid_grant", "Session not active")
+        if client_id in session.get("detached", []):
+            raise OAuthError(400, "invalid_grant", "Session doesn't have required client")
+        if record.get("used"):
+            if not (self.store.get("realm", "", realm, self.clock()) or {}).get("revokeRefreshToken"):
+                raise OAuthError(400, "invalid_grant", "Invalid refresh token")
+            # Somebody has a copy: the client must send its user to log in again.
+            self._save_session(realm, {**session, "detached": [*session.get("detached", []), client_id]})
+            raise OAuthError(400, "invalid_grant", "Maximum allowed refresh token reuse exceeded")
+        self.store.put("refresh", realm, key, {**record, "used": True}, self.clock() + self.settings.session_idle_seconds)
         return self.tokens(realm, client_id, session, record["scope"], record["nonce"])
 
     def session_of_refresh(self, realm: str, client_id: str, token: str) -> Record | None:
@@ -234,14 +273,18 @@ class Realms:
     async def password_grant(self, realm: str, client_id: str, username: str, password: str, scope: str) -> Record:
         user = await self.authenticate(realm, username, password, brokered=False)
         if user is None:
-            raise OAuthError(401, "invalid_grant", "Invalid user credentials")
+            raise OAuthError(400, "invalid_grant", "Invalid user credentials")
+        if not user["enabled"]:
+            raise OAuthError(400, "invalid_grant", "Account disabled")
+        if realm != MASTER and not all(user[name] for name in ("first_name", "last_name", "email")):
+            raise OAuthError(400, "invalid_grant", "Account is not fully set up")
         session = self.session(realm, self.start_session(realm, user["username"]))
         if session is None:
             raise OAuthError(400, "invalid_grant", "Session not active")
         return self.tokens(realm, client_id, session, scope)
 
     def client_credentials(self, realm: str, client_id: str, scope: str) -> Record:
-        session = self.session(realm, self.start_session(realm, SERVICE_PREFIX + client_id))
+        session = self.session(realm, self.start_session(realm, f"{SERVICE_PREFIX}{client_id}".lower()))
         if session is None:
             raise OAuthError(400, "invalid_grant", "Session not active")
         return self.tokens(realm, client_id, session, scope, refreshable=False)
@@ -251,16 +294,12 @@ class Realms:
         user = self.user(realm, username)
         if user is None:
             return {"sub": str(uuid.uuid5(uuid.NAMESPACE_URL, username)), "preferred_username": username}
-        name = f"{user['first_name']} {user['last_name']}"
-        return {
-            "sub": user["id"],
-            "email_verified": True,
-            "name": name,
-            "preferred_username": user["username"],
-            "given_name": user["first_name"],
-            "family_name": user["last_name"],
+        named = {
+            "name": f"{user['first_name']} {user['last_name']}".strip(), "given_name": user["first_name"], "family_name": user["last_name"],
             "email": user["email"],
-        }
+        }  # fmt: skip
+        fixed = {"sub": user["id"], "email_verified": user.get("email_verified", True), "preferred_username": user["username"]}
+        return {**fixed, **{name: value for name, value in named.items() if value}}
 
     def _sign(self, realm: str, claims: Record) -> str:
         key = self.signing_key(realm)
@@ -277,8 +316,8 @@ class Realms:
         except jwt.InvalidTokenError:
             return None
 
-    def verify_access(self, token: str, realm: str | None = None) -> tuple[str, Record] | None:
-        """``(realm, claims)`` of an access token that is ours, not expired, and of a living session; None otherwise."""
+    def verify_access(self, token: str, realm: str | None = None, *, living: bool = True) -> tuple[str, Record] | None:
+        """``(realm, claims)`` of an access token that is ours, not expired, and of a session that is ``living``; None otherwise."""
         if realm is None:
             try:
                 kid = str(jwt.get_unverified_header(token).get("kid"))
@@ -289,7 +328,9 @@ class Realms:
                 return None
             realm = str(home["realm"])
         claims = self._decode(realm, token)
-        if claims is None or claims["typ"] != "Bearer" or claims["exp"] <= self.clock() or self.session(realm, claims["sid"]) is None:
+        if claims is None or claims["typ"] != "Bearer" or claims["exp"] <= self.clock():
+            return None
+        if living and self.session(realm, claims["sid"]) is None:
             return None
         return realm, claims
 

@@ -21,7 +21,7 @@ class Roles:
         """What every realm has from the start: Keycloak's own roles, and the one that Custos makes."""
         texts = {
             f"default-roles-{realm}": "${role_default-roles}", "offline_access": "${role_offline-access}", "uma_authorization": "${role_uma_authorization}",
-            "admin": "Administrator of the tenant",
+            "admin": "Administrator of the realm",
         }  # fmt: skip
         return [self._record(realm, "", name, text, str(uuid.uuid5(uuid.NAMESPACE_URL, f"{realm}/{name}"))) for name, text in texts.items()]
 
@@ -65,10 +65,13 @@ class Roles:
 
     def grant(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
         """Give roles; raises ApiError(NOT_FOUND) before anything is given when one does not exist."""
-        wanted = [self.get(realm, owner, name)["name"] for name in names]
-        if "admin" in wanted and not owner:
+        self.give(realm, user, owner, [self.get(realm, owner, name)["name"] for name in names])
+
+    def give(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
+        """The same for roles that are known to exist."""
+        if "admin" in names and not owner:
             user["admin"] = True
-        self._save(realm, user, owner, [*self._direct(user, owner), *wanted])
+        self._save(realm, user, owner, [*self._direct(user, owner), *names])
 
     def revoke(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
         if "admin" in names and not owner:

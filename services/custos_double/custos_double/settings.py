@@ -23,6 +23,7 @@ class Faults:
     unavailable_path: str = "/"  # only paths that start so
     slow_seconds: float = 0.0
     expired_tokens: bool = False  # access tokens are issued already expired
+    clock_skew_seconds: float = 0.0  # this server's clock is so much ahead (or behind, if negative)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], base: Faults | None = None) -> Faults:
@@ -34,6 +35,7 @@ class Faults:
             "unavailable_path": (str,),
             "slow_seconds": (int, float),
             "expired_tokens": (bool,),
+            "clock_skew_seconds": (int, float),
         }
         for name, value in values.items():
             if name not in kinds:
@@ -69,6 +71,7 @@ class Settings:
     state_file: Path
     tenants: list[Tenant]
     users: list[dict[str, str]]
+    keycloak_admin: dict[str, str] | None = None
     back_hosts: list[str] = field(default_factory=list)
     access_token_seconds: int = 1800
     session_idle_seconds: int = 3600
@@ -116,13 +119,25 @@ def _users(path: Path | None) -> list[dict[str, str]]:
     return [{str(key): str(value) for key, value in user.items()} for user in users]
 
 
+def _keycloak_admin(path: Path | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    raw = _read_json(path, "keycloak_admin_file")
+    if not isinstance(raw, dict) or not raw.get("username") or not raw.get("password"):
+        raise SettingsError(f'keycloak_admin_file: {path} must look like {{"username": "..", "password": ".."}}.')
+    return {name: str(raw[name]) for name in ("username", "password")}
+
+
 def load(path: Path) -> Settings:
     """Read and check the configuration; relative paths in it are relative to its folder. Raises SettingsError."""
     raw = _read_json(path, "configuration")
     if not isinstance(raw, dict):
         raise SettingsError(f"configuration: {path} must hold one JSON object.")
     needed = ("listen", "certificate", "key", "front_url", "state_file", "tenant_files")
-    optional = ("users_file", "back_hosts", "access_token_seconds", "session_idle_seconds", "session_max_seconds", "code_seconds", "fault_endpoint", "faults")
+    optional = (
+        "users_file", "keycloak_admin_file", "back_hosts", "access_token_seconds", "session_idle_seconds", "session_max_seconds", "code_seconds",
+        "fault_endpoint", "faults",
+    )  # fmt: skip
     missing = [name for name in needed if not raw.get(name)]
     unknown = sorted(set(raw) - set(needed) - set(optional))
     if missing or unknown:
@@ -146,6 +161,7 @@ def load(path: Path) -> Settings:
         state_file=folder / raw["state_file"],
         tenants=tenants,
         users=_users(folder / raw["users_file"] if raw.get("users_file") else None),
+        keycloak_admin=_keycloak_admin(folder / raw["keycloak_admin_file"] if raw.get("keycloak_admin_file") else None),
         faults=Faults.parse(raw.get("faults", {})),
-        **{name: raw[name] for name in optional if name in raw and name not in ("users_file", "faults")},
+        **{name: raw[name] for name in optional if name in raw and name not in ("users_file", "keycloak_admin_file", "faults")},
     )

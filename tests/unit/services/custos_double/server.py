@@ -105,6 +105,10 @@ class Server:
         (self.folder / f"{name}.json").write_text(json.dumps(tenant))
         return tenant
 
+    def write(self, name: str, content: Any) -> None:
+        """One more file beside the configuration."""
+        (self.folder / name).write_text(json.dumps(content))
+
     def start(self) -> Server:
         (self.folder / "users.json").write_text(json.dumps({"users": self.users}))
         (self.folder / "config.json").write_text(json.dumps(self.settings))
@@ -147,7 +151,7 @@ class Server:
         assert response.status_code == 200, response.text
 
     def calm(self) -> None:
-        self.faults(approval_delay_seconds=None, unavailable_count=0, unavailable_path="/", slow_seconds=0, expired_tokens=False)
+        self.faults(approval_delay_seconds=None, unavailable_count=0, unavailable_path="/", slow_seconds=0, expired_tokens=False, clock_skew_seconds=0)
 
 
 def client_token(tenant: dict[str, str], scheme: str = "Bearer") -> dict[str, str]:

@@ -220,7 +220,7 @@ def test_the_token_endpoint_reads_forms_only(login: Login) -> None:
 
 def test_people_of_the_directory_have_no_password_grant(login: Login) -> None:
     answer = login.token(grant_type="password", username="alice", password=PASSWORD)
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_grant")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
 def test_a_form_from_another_browser_is_refused(server: Server, login: Login) -> None:
@@ -253,6 +253,20 @@ def test_expired_tokens_can_be_had_and_refreshed(server: Server, login: Login) -
     server.calm()
     fresh = login.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()
     assert login.userinfo(fresh).status_code == 200
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_a_server_whose_clock_is_wrong(server: Server, login: Login, child: dict[str, Any], ahead: int) -> None:
+    """Its tokens are of another time, for itself they are good; a client with a right clock sees which of them cannot be."""
+    server.faults(clock_skew_seconds=ahead)
+    tokens = login.log_in("bob", "bob's own")
+    assert login.userinfo(tokens).status_code == 200
+    keys = jwt.PyJWKSet.from_dict(login.browser.get(f"{login.base}/protocol/openid-connect/certs").json())
+    key = keys[jwt.get_unverified_header(tokens["id_token"])["kid"]].key
+    with pytest.raises(jwt.ImmatureSignatureError if ahead > 0 else jwt.ExpiredSignatureError):
+        jwt.decode(tokens["id_token"], key, algorithms=["RS256"], audience=child["client_id"])
+    server.calm()
+    assert (login.userinfo(tokens).status_code == 200) == (ahead > 0), "set right again, it finds tokens of the past expired"
 
 
 @pytest.mark.parametrize("kill", [False, True])

@@ -44,9 +44,11 @@ def test_a_good_file(tmp_path: Path) -> None:
         ({"tenant_files": ["gateway.json"]}, "super tenant"),
         ({"tenant_files": ["missing.json"]}, "cannot read"),
         ({"users_file": "super.json"}, "users_file"),
+        ({"keycloak_admin_file": "super.json"}, "keycloak_admin_file"),
         ({"access_token_seconds": 0}, "access_token_seconds"),
         ({"faults": {"slow": 1}}, "unknown setting 'slow'"),
         ({"faults": {"unavailable_count": True}}, "unavailable_count"),
+        ({"faults": {"clock_skew_seconds": "an hour"}}, "clock_skew_seconds"),
     ],
 )
 def test_mistakes(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
