@@ -213,11 +213,6 @@ def test_both_ways_of_showing_the_secret_work(login: Login, basic: bool) -> None
     assert login.redeem(login.code("bob", "bob's own"), basic=basic).status_code == 200
 
 
-def test_the_token_endpoint_reads_forms_only(login: Login) -> None:
-    answer = login.browser.post(f"{login.base}/protocol/openid-connect/token", json={"grant_type": "password"})
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-
-
 def test_people_of_the_directory_have_no_password_grant(login: Login) -> None:
     answer = login.token(grant_type="password", username="alice", password=PASSWORD)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
