@@ -6,16 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: custos_client
-short_description: Register a client at Apache Custos
+short_description: Register a client at Apache Custos or Keycloak
 version_added: 0.1.0
 author: The airavata.jupyterhub developers (@airavata)
 description:
   - Makes a client (Custos says tenant) exist with the given values, or not exist.
   - Custos makes a second client when it is asked twice, so the client is looked up first, by O(client_id), else by O(client_name) and O(domain).
     Deactivated, cancelled and denied ones do not count.
+  - O(api=v1) can find, register and wait for tenants that need approval; it cannot change or delete them, nor read a secret again.
   - Options that are not given keep the value that Custos has.
   - The return value holds secrets unless O(return_credentials=false). Set C(no_log) on the task.
-extends_documentation_fragment: [airavata.jupyterhub.custos]
+extends_documentation_fragment: [airavata.jupyterhub.custos, airavata.jupyterhub.custos.client, airavata.jupyterhub.custos.client_fields]
 options:
   state:
     description: Whether the client should exist.
@@ -23,7 +24,9 @@ options:
     choices: [present, absent]
     default: present
   client_id:
-    description: The client's id when it is known from an earlier run. A client that has it is the one meant, even under another name.
+    description:
+      - The client's id when it is known from an earlier run. A client that has it is the one meant, even under another name.
+      - With O(api=keycloak) a new client gets it; without it the name decides (V(JupyterHub local) gives V(jupyterhub-local)).
     type: str
   client_name:
     description: Name of the client, shown to people when they log in.
@@ -33,66 +36,6 @@ options:
     description: Domain of the client.
     type: str
     required: true
-  redirect_uris:
-    description: Where logins may return to. Compared without regard to order.
-    type: list
-    elements: str
-  client_uri:
-    description: The client's own address. It may be returned to as well, for example after a logout.
-    type: str
-  scopes:
-    description: What may be asked of people. Compared without regard to order.
-    type: list
-    elements: str
-  contacts:
-    description: E-mail addresses of people to ask. Compared without regard to order.
-    type: list
-    elements: str
-  requester_email:
-    description: E-mail address of who asks for the client.
-    type: str
-  admin_first_name:
-    description: First name of the client's administrator.
-    type: str
-  admin_last_name:
-    description: Last name of the client's administrator.
-    type: str
-  admin_email:
-    description: E-mail address of the client's administrator.
-    type: str
-  admin_username:
-    description: Login of the client's administrator.
-    type: str
-  admin_password:
-    description: Password of the client's administrator, used when the client is registered. Never compared, since Custos never tells it.
-    type: str
-  comment:
-    description: Free text.
-    type: str
-  logo_uri:
-    description: Address of a logo.
-    type: str
-  tos_uri:
-    description: Address of the terms of service.
-    type: str
-  policy_uri:
-    description: Address of the privacy policy.
-    type: str
-  jwks_uri:
-    description: Address of the client's own keys.
-    type: str
-  application_type:
-    description: Kind of application.
-    type: str
-  token_endpoint_auth_method:
-    description: How the client shows its secret.
-    type: str
-  software_id:
-    description: Identifier of the client's software.
-    type: str
-  software_version:
-    description: Version of the client's software.
-    type: str
   wait:
     description: Whether to wait until the client is active. Without it a client that waits for approval is a success with RV(client.status) V(REQUESTED).
     type: bool
@@ -109,6 +52,11 @@ options:
     description: Whether RV(credentials) is returned.
     type: bool
     default: true
+  rotate_secret:
+    description: Whether an existing client gets a new secret now. Every run makes another, so say it on the command line. Only with O(api=keycloak).
+    type: bool
+    default: false
+    version_added: 0.2.0
 attributes:
   check_mode: {support: full, description: Only reads.}
   diff_mode: {support: full, description: Shows the fields that change; never a secret.}
@@ -138,16 +86,19 @@ EXAMPLES = r"""
   no_log: true
   register: registered
 
-- name: Take it away
+- name: Register it in a realm of Keycloak, with a secret that nobody has seen
   airavata.jupyterhub.custos_client:
-    url: https://custos.example.org
-    parent_client_id: "{{ gateway.client_id }}"
-    parent_client_secret: "{{ gateway.client_secret }}"
-    parent_username: "{{ gateway.username }}"
-    parent_password: "{{ gateway.password }}"
+    url: https://login.example.org
+    api: keycloak
+    realm: gateway
+    auth_realm: master
+    parent_username: "{{ keycloak.username }}"
+    parent_password: "{{ keycloak.password }}"
     client_name: hub
     domain: hub.example.org
-    state: absent
+    redirect_uris: [https://hub.example.org/hub/oauth_callback]
+    rotate_secret: true
+  no_log: true
 """
 
 RETURN = r"""
@@ -162,7 +113,7 @@ client:
       type: str
       returned: when the client exists
 credentials:
-  description: The client's secrets, as Custos tells them. Empty while it is not active.
+  description: The client's secrets. Empty while it is not active. With O(api=v1) returned when the client is registered, and never again.
   type: dict
   returned: when O(return_credentials) and O(state=present), not in check mode before the client exists
   contains:
@@ -171,15 +122,15 @@ credentials:
       type: str
       returned: always
     iam_client_secret:
-      description: Secret for OpenID Connect. It differs from the one for Custos' API.
+      description: Secret for OpenID Connect. It differs from the one for Custos' API. Empty with O(api=v1), which does not tell it.
       type: str
       returned: always
     custos_client_id:
-      description: Client id for Custos' API.
+      description: Client id for Custos' API. Empty with O(api=keycloak).
       type: str
       returned: always
     custos_client_secret:
-      description: Secret for Custos' API.
+      description: Secret for Custos' API. Empty with O(api=keycloak).
       type: str
       returned: always
 """
@@ -188,10 +139,11 @@ import secrets
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import CANNOT, need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, Plan, choose, missing, plan
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Dialect
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Clients
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, REQUIRED_IF, connect, connection_spec
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.wait import wait_active
 
 
@@ -200,6 +152,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     return {
         **connection_spec(),
         **fields,
+        "registration": REGISTRATION,
         "token_endpoint_auth_method": {"type": "str", "no_log": False},  # a method's name, no secret
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "client_id": {"type": "str"},
@@ -210,54 +163,79 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "wait_timeout_seconds": {"type": "int", "default": 300},
         "wait_interval_seconds": {"type": "int", "default": 5},
         "return_credentials": {"type": "bool", "default": True},
+        "rotate_secret": {"type": "bool", "default": False, "no_log": False},
     }
 
 
-def run(module: AnsibleModule, custos: Dialect) -> dict[str, Any]:
-    """Look up, plan, and unless in check mode act; returns the module's result."""
-    params = module.params
-    candidates = custos.list(params["registration"])
-    found, notes = choose(candidates, params["client_id"] or "", params["client_name"], params["domain"])
+def look_up(module: AnsibleModule, clients: Clients) -> tuple[dict[str, Any] | None, Plan]:
+    """The client as it is, and what to do about it. Raises CustosError for what the API cannot do, or the options leave out."""
+    params, api = module.params, module.params["api"]
+    if params["state"] == "present":
+        need(api, f"{'an' if params['registration'] == 'admin' else 'a'} {params['registration']} client")
+    if params["rotate_secret"]:
+        need(api, "rotating a secret")
+    found, notes = choose(clients.all(params["registration"]), params["client_id"] or "", params["client_name"], params["domain"], clients.ids_are_chosen)
     for note in notes:
         module.warn(note)
-    current = custos.read(found["client_id"]) if found else None
-    todo = plan(current, {name: params[name] for name in FIELDS}, params["state"])
-    result: dict[str, Any] = {"changed": todo.changed, "client": {}, "diff": {"before": todo.before, "after": todo.after}}
-    if todo.action == "create":
-        lacking = missing(todo.fields)
-        if lacking:
-            raise CustosError(f"Client '{params['client_name']}' does not exist yet, and to register it Custos needs {', '.join(lacking)}.")
+    if found and params["state"] == "absent":
+        need(api, "deleting a client")
+    current = clients.read(found["client_id"]) if found else None
+    todo = plan(current, {name: params[name] for name in clients.fields}, params["state"])
+    lacking = missing(todo.fields, clients.required) if todo.action == "create" else []
+    if lacking:
+        raise CustosError(f"Client '{params['client_name']}' does not exist yet, and to register it {', '.join(lacking)} must be given.")
+    if todo.action == "update":
+        need(api, "changing a client")
+    return current, todo
+
+
+def run(module: AnsibleModule, clients: Clients) -> dict[str, Any]:
+    """Look up, plan, and unless in check mode act; returns the module's result."""
+    params = module.params
+    current, todo = look_up(module, clients)
+    rotate = params["rotate_secret"] and current is not None and params["state"] == "present"
+    result: dict[str, Any] = {"changed": todo.changed or rotate, "client": {}, "diff": {"before": todo.before, "after": todo.after}}
+    if rotate:
+        result["diff"] = {"before": {**todo.before, "secret": "as it is"}, "after": {**todo.after, "secret": "a new one"}}
     if params["state"] == "absent":
         if current and not module.check_mode:
-            custos.delete(current["client_id"], params["registration"])
+            clients.delete(current["client_id"], params["registration"])
         return result
+    told: dict[str, Any] = {}
     if module.check_mode:
         result["client"] = {**(current or {}), **todo.after}
         client_id = current["client_id"] if current else ""
     else:
-        client_id = act(custos, todo, current, params)
-        result["client"] = custos.read(client_id) if todo.changed or current is None else current
+        client_id, told = act(clients, todo, current, params)
+        if rotate:
+            clients.rotate(client_id)
+        result["client"] = clients.read(client_id) if todo.changed or current is None else current
         if params["wait"]:
-            result["client"] = wait_active(lambda: custos.read(client_id), params["wait_timeout_seconds"], params["wait_interval_seconds"])
+            result["client"] = wait_active(lambda: clients.read(client_id), params["wait_timeout_seconds"], params["wait_interval_seconds"])
     if params["return_credentials"] and client_id:
-        result["credentials"] = custos.credentials(client_id) if result["client"]["status"] == "ACTIVE" else {}
+        if ("reading credentials", params["api"]) in CANNOT:
+            result["credentials"] = told
+        else:
+            result["credentials"] = clients.credentials(client_id) if result["client"]["status"] == "ACTIVE" else {}
     return result
 
 
-def act(custos: Dialect, todo: Plan, current: dict[str, Any] | None, params: dict[str, Any]) -> str:
-    """Do what was planned; returns the client's id."""
+def act(clients: Clients, todo: Plan, current: dict[str, Any] | None, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Do what was planned; returns the client's id, and credentials if they are told only now."""
     if current is None:
         # Custos demands a password. When nobody chose one nobody needs it: the parent's administrator may do everything.
-        return custos.create(todo.fields, params["admin_password"] or secrets.token_urlsafe(24), params["registration"])
+        password = params["admin_password"] or secrets.token_urlsafe(24)
+        return clients.create(params["client_id"] or "", todo.fields, password, params["registration"])
     if todo.action == "update":
-        custos.update(current["client_id"], todo.fields)
-    return str(current["client_id"])
+        clients.update(current["client_id"], todo.fields)
+    return str(current["client_id"]), {}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
     try:
-        result = run(module, connect(module.params))
+        dialect, session = connect(module.params)
+        result = run(module, dialect.clients(session))
     except CustosError as error:
         module.fail_json(msg=str(error), status=error.status, code=error.code)
     module.exit_json(**result)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: custos_client_info
-short_description: Read clients of Apache Custos
+short_description: Read clients of Apache Custos or Keycloak
 version_added: 0.1.0
 author: The airavata.jupyterhub developers (@airavata)
 description:
-  - Lists the clients of a Custos tenant that are not gone (deactivated, cancelled or denied).
+  - Lists the clients of a Custos tenant that are not gone (deactivated, cancelled or denied), or those of a realm of Keycloak.
   - The return value holds secrets with O(credentials=true). Set C(no_log) on the task then.
-extends_documentation_fragment: [airavata.jupyterhub.custos]
+extends_documentation_fragment: [airavata.jupyterhub.custos, airavata.jupyterhub.custos.client]
 options:
   client_id:
     description: Only the client with this id.
@@ -24,7 +24,7 @@ options:
     description: Only clients of this domain.
     type: str
   credentials:
-    description: Whether the secrets of each active client are read too.
+    description: Whether the secrets of each active client are read too. Not with O(api=v1).
     type: bool
     default: false
   discovery:
@@ -74,46 +74,52 @@ clients:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import GONE
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Dialect
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import GONE, oldest_first
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Clients
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, REQUIRED_IF, connect, connection_spec
 
 
-def read(custos: Dialect, params: dict[str, Any]) -> list[dict[str, Any]]:
+def argument_spec() -> dict[str, dict[str, Any]]:
+    return {
+        **connection_spec(),
+        "registration": REGISTRATION,
+        "client_id": {"type": "str"},
+        "client_name": {"type": "str"},
+        "domain": {"type": "str"},
+        "credentials": {"type": "bool", "default": False},
+        "discovery": {"type": "bool", "default": False},
+    }
+
+
+def read(clients: Clients, params: dict[str, Any]) -> list[dict[str, Any]]:
     """The clients that fit, with what was asked about each."""
+    if params["credentials"]:
+        need(params["api"], "reading credentials")
     wanted = {name: params[name] for name in ("client_id", "client_name", "domain") if params[name]}
-    clients = [
+    found = [
         client
-        for client in custos.list(params["registration"])
+        for client in clients.all(params["registration"])
         if client["status"] not in GONE and all(client[name] == value for name, value in wanted.items())
     ]
-    for client in clients:
+    for client in found:
         active = client["status"] == "ACTIVE"
         if params["credentials"]:
-            client["credentials"] = custos.credentials(client["client_id"]) if active else {}
+            client["credentials"] = clients.credentials(client["client_id"]) if active else {}
         if params["discovery"]:
-            client["discovery"] = custos.discovery(client["client_id"]) if active else {}
-    return sorted(clients, key=lambda client: int(client["tenant_id"] or 0))
+            client["discovery"] = clients.discovery(client["client_id"]) if active else {}
+    return sorted(found, key=oldest_first)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **connection_spec(),
-            "client_id": {"type": "str"},
-            "client_name": {"type": "str"},
-            "domain": {"type": "str"},
-            "credentials": {"type": "bool", "default": False},
-            "discovery": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
     try:
-        clients = read(connect(module.params), module.params)
+        dialect, session = connect(module.params)
+        found = read(dialect.clients(session), module.params)
     except CustosError as error:
         module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(changed=False, clients=clients)
+    module.exit_json(changed=False, clients=found)
 
 
 if __name__ == "__main__":

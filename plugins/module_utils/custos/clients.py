@@ -32,6 +32,7 @@ FIELDS: dict[str, str] = {
     "software_id": "text",
     "software_version": "text",
 }
+# What Custos demands of a new one.
 REQUIRED = (
     "client_name", "domain", "requester_email", "admin_first_name", "admin_last_name", "admin_email", "admin_username", "redirect_uris", "scopes",
     "application_type",
@@ -65,16 +66,25 @@ def shown(client: Mapping[str, Any]) -> dict[str, Any]:
     return {name: normal(name, client.get(name)) for name in FIELDS}
 
 
-def missing(desired: Mapping[str, Any]) -> list[str]:
-    """Names of fields that Custos demands of a new client and ``desired`` lacks."""
-    return [name for name in REQUIRED if not desired.get(name)]
+def missing(desired: Mapping[str, Any], required: Iterable[str]) -> list[str]:
+    """Names of fields that a new client needs (``required``) and ``desired`` lacks."""
+    return [name for name in required if not desired.get(name)]
 
 
-def choose(candidates: Iterable[Mapping[str, Any]], client_id: str, client_name: str, domain: str) -> tuple[dict[str, Any] | None, list[str]]:
+def oldest_first(client: Mapping[str, Any]) -> tuple[int, str]:
+    """A key to sort by: Custos counts its tenants."""
+    number = client["tenant_id"]
+    return int(number) if number.isdigit() else 0, client["client_id"]
+
+
+def choose(
+    candidates: Iterable[Mapping[str, Any]], client_id: str, client_name: str, domain: str, ids_are_chosen: bool = False
+) -> tuple[dict[str, Any] | None, list[str]]:
     """The client that is meant, and notes for the user.
 
-    One with the stored ``client_id`` wins; else the name and the domain decide. Those that are gone do not count. Custos lets the same
-    be registered twice, so several may fit: then an active one, of these the oldest, is taken, and the others are named in a note.
+    One with the stored ``client_id`` wins; else the name and the domain decide, unless ids are chosen by people, who then mean that one and no
+    other. Those that are gone do not count. Custos lets the same be registered twice, so several may fit: then an active one, of these the
+    oldest, is taken, and the others are named in a note.
     """
     living = [dict(client) for client in candidates if client["status"] not in GONE]
     if client_id:
@@ -82,12 +92,14 @@ def choose(candidates: Iterable[Mapping[str, Any]], client_id: str, client_name:
         for client in living:
             if client["client_id"] == client_id or (not client["client_id"] and client["tenant_id"] == number):
                 return {**client, "client_id": client_id}, []
+        if ids_are_chosen:
+            return None, []
     fitting = [client for client in living if client["client_name"] == client_name and client["domain"] == domain]
     if not fitting:
         return None, []
-    fitting.sort(key=lambda client: (client["status"] != "ACTIVE", int(client["tenant_id"])))
+    fitting.sort(key=lambda client: (client["status"] != "ACTIVE", oldest_first(client)))
     others = ", ".join(client["client_id"] for client in fitting[1:])
-    notes = [f"Custos has several clients named '{client_name}' of {domain}; {fitting[0]['client_id']} is used, {others} left alone."] if others else []
+    notes = [f"There are several clients named '{client_name}' of {domain}; {fitting[0]['client_id']} is used, {others} left alone."] if others else []
     return fitting[0], notes
 
 

@@ -12,3 +12,7 @@ class CustosError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
+
+    def explained(self, hint: str) -> CustosError:
+        """The same error with what to check or do."""
+        return CustosError(f"{self} {hint}", self.status, self.code)

@@ -7,21 +7,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import APIS, need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import DIALECTS, Dialect
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0 import base_of
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Http
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Http, Transport
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.sdk import Sdk
+
+ACCOUNT = ("client_id", "client_secret", "iam_client_secret", "username", "password")
+CUSTOS_NEEDS = ["parent_client_id", "parent_client_secret", "parent_username", "parent_password"]
+REQUIRED_IF = [("api", "v1.0.0", CUSTOS_NEEDS), ("api", "v1", CUSTOS_NEEDS), ("api", "keycloak", ["realm"])]
+
+REGISTRATION = {"type": "str", "choices": ["child", "admin"], "default": "child"}
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
     """The argument spec of everything that says where Custos is and who we are."""
     return {
         "url": {"type": "str", "required": True},
-        "api": {"type": "str", "choices": ["v1.0.0"], "default": "v1.0.0"},
-        "parent_client_id": {"type": "str", "required": True},
-        "parent_client_secret": {"type": "str", "required": True, "no_log": True},
-        "parent_username": {"type": "str", "required": True},
-        "parent_password": {"type": "str", "required": True, "no_log": True},
-        "registration": {"type": "str", "choices": ["child", "admin"], "default": "child"},
+        "api": {"type": "str", "choices": list(APIS), "default": APIS[0]},
+        "transport": {"type": "str", "choices": ["https", "custos-sdk"], "default": "https"},
+        "realm": {"type": "str"},
+        "auth_realm": {"type": "str"},
+        "parent_client_id": {"type": "str"},
+        "parent_client_secret": {"type": "str", "no_log": True},
+        "parent_iam_client_secret": {"type": "str", "no_log": True},
+        "parent_username": {"type": "str"},
+        "parent_password": {"type": "str", "no_log": True},
         "ca_path": {"type": "path"},
         "use_proxy": {"type": "bool", "default": True},
         "timeout_seconds": {"type": "int", "default": 30},
@@ -29,14 +40,19 @@ def connection_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def connect(params: Mapping[str, Any]) -> Dialect:
-    """The dialect that the options name, ready to be called."""
-    http = Http(
-        base_of(params["url"]),
-        ca_path=params["ca_path"],
-        timeout_seconds=params["timeout_seconds"],
-        retries=params["retries"],
-        use_proxy=params["use_proxy"],
-    )
-    account = {name: params[f"parent_{name}"] for name in ("client_id", "client_secret", "username", "password")}
-    return DIALECTS[params["api"]](http, account)
+def connect(params: Mapping[str, Any]) -> tuple[Dialect, Any]:
+    """The dialect that the options name, and a session of it; nothing is called yet."""
+    dialect = DIALECTS[params["api"]]
+    if params["api"] == "keycloak":
+        lacking = "parent_password" if params["parent_username"] else "parent_client_secret"
+        if not params[lacking]:
+            raise CustosError(f"api keycloak needs {lacking}: a person's parent_username and parent_password, or a client's parent_client_secret.")
+    patience = {name: params[name] for name in ("ca_path", "timeout_seconds", "retries", "use_proxy")}
+    transport: Transport
+    if params["transport"] == "custos-sdk":
+        need(params["api"], "transport custos-sdk")
+        transport = Sdk(params["url"], **patience)
+    else:
+        transport = Http(dialect.base_of(params["url"]), **patience, name="Keycloak" if params["api"] == "keycloak" else "Custos")
+    account = {name: params[f"parent_{name}"] or "" for name in ACCOUNT} | {name: params[name] or "" for name in ("realm", "auth_realm")}
+    return dialect, dialect.session(transport, account)

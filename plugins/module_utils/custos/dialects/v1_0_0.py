@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, GONE
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, GONE, REQUIRED
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import Account, Session, access_token
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Http
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Transport
 
 TENANTS = "/tenant-management/v1.0.0"
 IDENTITY = "/identity-management/v1.0.0"
@@ -40,88 +41,95 @@ def from_tenant(tenant: dict[str, Any]) -> dict[str, Any]:
     return client
 
 
-class DialectV100:
-    """The account is a tenant's client token and the login of one of its administrators."""
+class SessionV100(Session):
+    """A tenant by its client token, and the login of one of the tenant's administrators."""
 
-    def __init__(self, http: Http, account: dict[str, str]) -> None:
+    def __init__(self, http: Transport, account: Account) -> None:
+        super().__init__(account)
         self.http = http
-        self.account = account
-        self._bearer = ""
 
-    def _client_token(self) -> str:
-        pair = f"{self.account['client_id']}:{self.account['client_secret']}"
-        return f"Bearer {base64.b64encode(pair.encode()).decode()}"
-
-    def _log_in(self) -> str:
+    def log_in(self) -> str:
         body = {"grant_type": "password", "username": self.account["username"], "password": self.account["password"]}
         try:
-            answer = self.http.call("POST", f"{IDENTITY}/token", self._client_token(), body=body, repeatable=True)
+            answer = self.http.call("POST", f"{IDENTITY}/token", self.client_token(), body=body, repeatable=True)
         except CustosError as error:
             if error.status == 401:
-                raise CustosError(
-                    f"{error} Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.", error.status, error.code
-                ) from error
+                raise error.explained("Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.") from error
             if "invalid_grant" in str(error):  # Custos answers 500 to a wrong password
-                raise CustosError(
-                    f"{error} Check parent_username and parent_password: an administrator of {self.account['client_id']}.", error.status, error.code
-                ) from error
+                raise error.explained(f"Check parent_username and parent_password: an administrator of {self.account['client_id']}.") from error
             raise
-        if not answer.get("access_token"):
-            raise CustosError(f"POST {self.http.base}{IDENTITY}/token was answered without an access_token; check that url is the address of Custos.", 200)
-        return f"Bearer {answer['access_token']}"
+        return access_token(answer, f"POST {self.http.base}{IDENTITY}/token", "Custos")
 
-    def _as_admin(self, method: str, path: str, query: dict[str, Any] | None = None, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        fresh = not self._bearer
-        self._bearer = self._bearer or self._log_in()
+    def admin(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None) -> dict[str, Any]:
+        """A call that Custos wants a person for; arguments as of ``Transport.call``."""
+        return self.as_admin(self.http.call, method, path, query=query, body=body, repeatable=repeatable)
+
+    def client(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None) -> dict[str, Any]:
+        """A call that Custos wants a client token for; arguments as of ``Transport.call``."""
         try:
-            return self.http.call(method, path, self._bearer, query, body)
+            return self.http.call(method, path, self.client_token(), query, body, repeatable)
         except CustosError as error:
-            if error.status != 401 or fresh:
-                raise
-            self._bearer = self._log_in()  # tokens live half an hour, and a wait for approval may be longer
-            return self.http.call(method, path, self._bearer, query, body)
+            if error.status == 401:
+                raise error.explained("Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.") from error
+            raise
 
-    def list(self, registration: str) -> list[dict[str, Any]]:
+
+class ClientsV100:
+    """Custos calls them tenants."""
+
+    fields: tuple[str, ...] = tuple(FIELDS)
+    required: tuple[str, ...] = REQUIRED
+    ids_are_chosen = False
+
+    def __init__(self, session: SessionV100) -> None:
+        self.session = session
+        self.http = session.http
+
+    def all(self, registration: str) -> list[dict[str, Any]]:
         path = f"{TENANTS}/tenants" if registration == "admin" else f"{TENANTS}/child/tenants"
         extra = {"type": "ADMIN"} if registration == "admin" else {}
         found: list[dict[str, Any]] = []
         while True:
-            page = self._as_admin("GET", path, {"offset": len(found), "limit": PAGE, **extra})
+            page = self.session.admin("GET", path, {"offset": len(found), "limit": PAGE, **extra})
             tenants = page.get("tenant") or []
             found += [from_tenant(tenant) for tenant in tenants]
             if not tenants or len(found) >= int(page.get("total_num_of_tenants") or 0):
                 return found
 
     def read(self, client_id: str) -> dict[str, Any]:
-        client = from_tenant(self._as_admin("GET", f"{TENANTS}/oauth2/tenant", {"client_id": client_id}))
+        client = from_tenant(self.session.admin("GET", f"{TENANTS}/oauth2/tenant", {"client_id": client_id}))
         return {**client, "client_id": client["client_id"] or client_id}
 
-    def create(self, fields: dict[str, Any], admin_password: str, registration: str) -> str:
+    def create(self, client_id: str, fields: dict[str, Any], admin_password: str, registration: str) -> tuple[str, dict[str, Any]]:
         body = {**to_tenant(fields), "admin_password": admin_password}
-        token = "" if registration == "admin" else self._client_token()
+        token = "" if registration == "admin" else self.session.client_token()
         answer = self.http.call("POST", f"{TENANTS}/oauth2/tenant", token, body=body)
         if not answer.get("client_id"):
             raise CustosError(f"POST {self.http.base}{TENANTS}/oauth2/tenant was answered without a client_id.", 200)
-        return str(answer["client_id"])
+        return str(answer["client_id"]), {}  # what it is told here can be read again later
 
     def update(self, client_id: str, fields: dict[str, Any]) -> None:
         # PUT replaces, so what Custos has and we have no option for is sent back as it is.
-        current = self._as_admin("GET", f"{TENANTS}/oauth2/tenant", {"client_id": client_id})
+        current = self.session.admin("GET", f"{TENANTS}/oauth2/tenant", {"client_id": client_id})
         kept = {name: value for name, value in current.items() if name not in READ_ONLY}
-        self._as_admin("PUT", f"{TENANTS}/oauth2/tenant", body={**kept, **to_tenant(fields), "client_id": client_id})
+        body = {**kept, **to_tenant(fields), "client_id": client_id}
+        self.session.admin("PUT", f"{TENANTS}/oauth2/tenant", {"client_id": client_id}, body)
 
     def delete(self, client_id: str, registration: str) -> None:
         try:
-            self._as_admin("DELETE", f"{TENANTS}/oauth2/tenant", {"client_id": client_id})
+            self.session.admin("DELETE", f"{TENANTS}/oauth2/tenant", {"client_id": client_id})
         except CustosError as error:
             # A first try may have reached Custos although its answer was lost; then its credentials are unknown by now.
             number = client_id.rpartition("-")[2]
-            left = [client for client in self.list(registration) if client["tenant_id"] == number and client["status"] not in GONE]
+            left = [client for client in self.all(registration) if client["tenant_id"] == number and client["status"] not in GONE]
             if error.status not in (401, 404) or left:
                 raise
 
+    def rotate(self, client_id: str) -> None:
+        need("v1.0.0", "rotating a secret")
+
     def credentials(self, client_id: str) -> dict[str, Any]:
-        return self._as_admin("GET", f"{IDENTITY}/credentials", {"client_id": client_id})
+        return self.session.admin("GET", f"{IDENTITY}/credentials", {"client_id": client_id})
 
     def discovery(self, client_id: str) -> dict[str, Any]:
         return self.http.call("GET", f"{IDENTITY}/.well-known/openid-configuration", query={"client_id": client_id})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import choose, missing, plan
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import REQUIRED, choose, missing, plan
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0 import base_of, from_tenant, to_tenant
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import custos_message
@@ -84,7 +84,9 @@ def test_choose(candidates: list[dict[str, Any]], stored: str, expected: str | N
 
 
 def test_missing_names_what_custos_demands() -> None:
-    assert missing({"client_name": "hub", "redirect_uris": [], "scopes": ["openid"], "domain": "d", "application_type": "web"}) == [
+    given = {"client_name": "hub", "redirect_uris": [], "scopes": ["openid"], "domain": "d", "application_type": "web"}
+    assert missing(given, ("client_name", "redirect_uris")) == ["redirect_uris"]
+    assert missing(given, REQUIRED) == [
         "requester_email",
         "admin_first_name",
         "admin_last_name",
@@ -117,7 +119,13 @@ def test_base_of(url: str, base: str) -> None:
     ("raw", "expected"),
     [
         (b'{"code": 13, "message": "invalid_grant x", "details": []}', ("invalid_grant x", 13)),
-        (b'{"error": "x"}', ('{"error": "x"}', None)),
+        (b'{"errorMessage": "Client hub already exists"}', ("Client hub already exists", None)),
+        (b'{"error": "invalid_grant", "error_description": "Invalid user credentials"}', ("invalid_grant Invalid user credentials", None)),
+        (b'{"error": "HTTP 404 Not Found"}', ("HTTP 404 Not Found", None)),
+        (b'{"code": "missing_bearer", "message": "no token"}', ("no token", None)),
+        (b"Unauthorized: Invalid token", ("Unauthorized: Invalid token", None)),
+        (b"[1]", ("[1]", None)),
+        (b'{"other": 1}', ('{"other": 1}', None)),
         (b"<html>Bad Gateway</html>", ("<html>Bad Gateway</html>", None)),
         (b"", ("", None)),
     ],
