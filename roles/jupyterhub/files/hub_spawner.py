@@ -7,6 +7,7 @@ from typing import Any
 
 import jupyterhub.utils
 import kubespawner.spawner
+from hub_handover import HandOverMixin
 from hub_settings import ACCOUNTS_ANNOTATION, GID_ANNOTATION, UID_ANNOTATION, passwd_file, user_uid
 from kubespawner import KubeSpawner
 from traitlets import Integer, Unicode, default
@@ -18,7 +19,7 @@ for _module in (jupyterhub.utils, kubespawner.spawner):
     _module.exponential_backoff = partial(jupyterhub.utils.exponential_backoff, start_wait=0.1, max_wait=_SECONDS_BETWEEN_LOOKS)
 
 
-class UserSpawner(KubeSpawner):
+class UserSpawner(HandOverMixin, KubeSpawner):
     """Every user has an id of their own, in pods and on the volume."""
 
     first_uid = Integer(20000, config=True, help="User ids are this plus the number of the user in the hub's database.")

@@ -7,16 +7,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.unit.roles.jupyterhub.conftest import HUB_FILES
 from tests.unit.roles.jupyterhub.hub_process import Browser, Hub
+from tests.unit.roles.jupyterhub.people import asks_for_password, log_in
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 from tests.unit.services.custos_double.browser import Page, query_of
-from tests.unit.services.custos_double.server import PASSWORD, Server
+from tests.unit.services.custos_double.server import Server
 
 TOKEN_SECONDS = 3
 # Enough for KubeSpawner to be made; nothing answers there and nothing is asked.
@@ -49,28 +49,6 @@ def browser(hub: Hub, double: Server) -> Iterator[Browser]:
     person = Browser(hub, double)
     yield person
     person.close()
-
-
-def log_in(browser: Browser, username: str = "alice", password: str = PASSWORD) -> Any:
-    """Go from the hub to the provider's form and back; returns the hub's answer to the provider's code."""
-    away = browser.get("/hub/oauth_login?next=/hub/home")
-    assert away.status_code == 302, away.text
-    page = browser.at_provider.get(away.headers["location"])
-    if page.status_code == 200:  # otherwise the provider knows the person and sends them back at once
-        form = Page(page.text)
-        assert "Custos" in form.title
-        values = {**form.inputs, "username": username, "password": password}
-        action = form.form.get("action") or str(page.url)
-        page = browser.at_provider.post(str(page.url.join(action)), data=values)
-    assert page.status_code in (302, 303), page.text
-    back = urlsplit(page.headers["location"])
-    assert f"{back.scheme}://{back.netloc}" == browser.hub.public
-    return browser.get(f"{back.path}?{back.query}")
-
-
-def asks_for_password(browser: Browser) -> bool:
-    away = browser.get("/hub/oauth_login")
-    return browser.at_provider.get(away.headers["location"]).status_code == 200
 
 
 def test_login_sends_a_proof_key(browser: Browser) -> None:
