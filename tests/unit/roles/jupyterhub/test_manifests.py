@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hub_settings import settings
 
-from tests.unit.roles.jupyterhub.conftest import TOP
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, TOP
 
 Manifests = list[dict[str, Any]]
 SECRETS = {"cookie-secret": "aa" * 32, "crypt-key": "bb" * 32, "proxy-token": "cc" * 32, "service-gateway": "dd" * 32}
@@ -138,7 +138,7 @@ def test_the_hub_reaches_what_it_needs(manifests: Manifests) -> None:
 
 def test_the_config_is_what_the_hub_reads(manifests: Manifests) -> None:
     data = one(manifests, "ConfigMap", "hub")["data"]
-    assert set(data) == {"jupyterhub_config.py", "hub_login.py", "hub_settings.py", "hub_spawner.py", "values.json", "ca.crt"}
+    assert set(data) == {path.name for path in HUB_FILES.iterdir() if path.is_file()} | {"values.json", "ca.crt"}
     values = json.loads(data["values.json"])
     secret = {name: base64.b64decode(text).decode() for name, text in one(manifests, "Secret", "hub")["data"].items()}
     made = settings(values, secret)
