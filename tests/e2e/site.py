@@ -35,6 +35,7 @@ VALUES = [
     "hub_namespace",
     "hub_users_namespace",
     "hub_storage_address",
+    "hub_storage_export",
     "hub_registry",
     "hub_control_plane_address",
     "hub_storage_class",
