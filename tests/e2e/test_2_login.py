@@ -123,7 +123,7 @@ def gateway(built: tuple[Site, list[Run]], origin: str) -> Iterator[Gateway]:
     alice.stop()
     client = json.loads((site.state / "secrets" / "oidc-client.json").read_text())
     credentials = (client["custos_client_id"], client["custos_client_secret"])
-    made = ask(site, "POST", f"{custos_url(client)}/{GROUPS}/group", auth=credentials, json={"group": {"name": "hub-admins"}})
+    made = ask(site, "POST", f"{custos_url(client)}/{GROUPS}/group", auth=credentials, json={"group": {"name": "hub-admins", "owner_id": "hub-admin"}})
     assert made.status_code == 200, made.text
     group = made.json()["id"]
     values = {

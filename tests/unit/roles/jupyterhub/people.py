@@ -50,7 +50,7 @@ class Realm:
 
     def make_group(self, group: str) -> None:
         """Make a group with this id, as a group's id is chosen by Custos otherwise."""
-        self._call("POST", f"{GROUPS}/group", group={"id": group, "name": "any"})
+        self._call("POST", f"{GROUPS}/group", group={"id": group, "name": "any", "owner_id": tenant_values()["admin_username"]})
 
     def join(self, group: str, member: str) -> None:
         self._call("POST", f"{GROUPS}/user/group/membership", group_id=group, username=member, type="MEMBER")
