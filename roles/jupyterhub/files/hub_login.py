@@ -103,6 +103,11 @@ class SiteCallbackHandler(OAuthCallbackHandler):
         """Log in, or show who was refused, why, whom to ask, and the way out at the provider."""
         try:
             await super().get()
+        except (HTTPClientError, OSError) as error:
+            self.log.error("A login failed, because the login provider did not do its part: %s", error)  # its answer was logged
+            raise web.HTTPError(
+                503, "The login provider does not answer as it should. Try again in a minute; if it lasts, tell the site's administrators."
+            ) from error
         except LoginRefusedError as refused:
             login = self.authenticator
             self.log.warning("Refused to let in %s: %s", login.described(refused.claims), refused.jupyterhub_message)

@@ -40,6 +40,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     git(work, "commit", "--quiet", "-m", "one")
     git(top, "clone", "--quiet", "--bare", str(work), "waves.git")
     git(top / "waves.git", "update-server-info")
+    (top / "json.git").symlink_to("waves.git")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(top))
     handler.log_message = lambda *_args: None  # type: ignore[attr-defined]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -50,7 +51,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def launch(home: Path, urls: str = "", data: str = "") -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(FILES), "HUB_GIT_URLS": urls, "HUB_DATA_PATHS": data}
-    return subprocess.run([sys.executable, "-m", "hub_clone"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, "-P", "-m", "hub_clone"], env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def log(home: Path) -> str:
@@ -89,6 +90,13 @@ def test_a_repository_that_cannot_be_had_is_said_and_the_others_are_cloned(tmp_p
     assert log(tmp_path) == done.stdout, "the pod's log has the same lines"
     assert (tmp_path / "waves").is_dir()
     assert not list(tmp_path.glob(".gateway-clone-*"))
+
+
+def test_a_repository_does_not_take_the_place_of_a_package(tmp_path: Path, repositories: str) -> None:
+    """A folder `json` in the home would be what `import json` finds in a notebook beside it."""
+    for _start in range(2):
+        assert launch(tmp_path, f"{repositories}/json.git").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gateway-launch.log", "json-repository"]
 
 
 def test_only_http_is_spoken(tmp_path: Path, repositories: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.roles.jupyterhub.hub_process import Browser, Hub
 from tests.unit.roles.jupyterhub.people import Realm, asks_for_password, log_in
-from tests.unit.services.custos_double.browser import Page
+from tests.unit.services.custos_double.browser import Page, query_of
 from tests.unit.services.custos_double.server import Server
 
 TEAM = "0d8f2c6e-team"  # ids of groups at Custos
@@ -149,3 +149,16 @@ def test_the_provider_is_away_for_a_moment(browser: Browser, hub: Hub, double: S
     finally:
         double.start()
     assert browser.get("/hub/home").status_code == 200
+
+
+def test_a_login_without_the_provider_is_no_riddle(browser: Browser, hub: Hub, double: Server) -> None:
+    """The provider goes away between its form and the hub's question about the code."""
+    away = browser.get("/hub/oauth_login")
+    state = query_of(away.headers["location"])["state"]
+    double.stop()
+    try:
+        answer = browser.get(f"/hub/oauth_callback?code=x&state={state}")
+    finally:
+        double.start()
+    assert answer.status_code == 503
+    assert "The login provider does not answer as it should" in answer.text
