@@ -7,6 +7,7 @@ import copy
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -107,6 +108,14 @@ class Hub:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=20)
+
+    def stop_servers(self) -> None:
+        """End the servers of LocalSpawner, which outlive the hub."""
+        for path in self.servers.glob("*.json"):
+            pid = int(json.loads(path.read_text())["TEST_PID"])
+            with contextlib.suppress(OSError):  # some have ended, and another process may have the number
+                if str(self.servers).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGTERM)
 
     def wait_until(self, check: Callable[[], Any], what: str, limit_seconds: float = 20) -> None:
         deadline = time.monotonic() + limit_seconds

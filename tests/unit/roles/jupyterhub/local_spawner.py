@@ -18,7 +18,7 @@ address = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 server = http.server.HTTPServer((address.hostname, address.port), Answer)
 name = os.environ["JUPYTERHUB_USER"] + "-" + os.environ["JUPYTERHUB_SERVER_NAME"]
 path = pathlib.Path(sys.argv[1]) / (name + ".json")
-path.with_suffix(".part").write_text(json.dumps(dict(os.environ)))
+path.with_suffix(".part").write_text(json.dumps({**os.environ, "TEST_PID": str(os.getpid())}))
 path.with_suffix(".part").rename(path)
 server.serve_forever()
 """

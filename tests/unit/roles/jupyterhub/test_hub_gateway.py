@@ -43,16 +43,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory, hub_python: Path, double: Serv
     process = Hub(tmp_path_factory.mktemp("hub"), hub_python, double, changes={"gateway": GATEWAY})
     yield process.start()
     process.stop()
+    process.stop_servers()
 
 
 @pytest.fixture(scope="module")
 def alice(hub: Hub, double: Server) -> Iterator[Browser]:
-    """Alice, logged in, and sent home with all that she started."""
     person = Browser(hub, double)
     assert log_in(person).status_code == 302
     yield person
-    for name in hub.api("/users/alice")["servers"]:
-        hub.call("DELETE", f"/users/alice/servers/{name}", SERVICE, json={"remove": True})
     person.close()
 
 
