@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub_launch import LaunchRefusedError, check, kept, pod_parts, split
+from hub_launch import LaunchRefusedError, check, kept, pod_parts, split, without
 from tornado import web
 from traitlets import Bool, Dict, default
 from traitlets.config import Configurable
@@ -52,10 +52,13 @@ class HandOverMixin(Configurable):
         return lambda spawner, options: spawner.apply_launch(options)
 
     def apply_launch(self, options: Any) -> None:
-        """Prepare the server for its options, which may also come from the API or from another time. Raises HTTPError(400)."""
+        """Prepare the server for its options, which may also come from the API or from another time. Raises HTTPError(400), once: a launch that is
+        not allowed, or not any more, is then forgotten, or the server could never be started again.
+        """
         try:
             self._parts = pod_parts(check(kept(options), self.launch), self.launch)
         except LaunchRefusedError as refused:
+            self.orm_spawner.user_options = without(options)
             raise _shown(refused) from refused
         for trait, index in (("volumes", 1), ("volume_mounts", 2)):
             if self.has_trait(trait):

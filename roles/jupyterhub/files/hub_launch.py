@@ -35,7 +35,12 @@ class LaunchRefusedError(ValueError):
 def split(query: Mapping[str, Sequence[str]]) -> tuple[Launch, dict[str, Sequence[str]]]:
     """Return what a link hands over, unchecked, and the rest of its parameters (a profile, for example)."""
     launch = {name: [value for value in query[name] if value] for name in (GIT, DATA) if query.get(name)}
-    return {name: values for name, values in launch.items() if values}, {name: value for name, value in query.items() if name not in (GIT, DATA)}
+    return {name: values for name, values in launch.items() if values}, without(query)
+
+
+def without(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are no launch."""
+    return {name: value for name, value in options.items() if name not in (GIT, DATA)}
 
 
 def kept(options: Any) -> Launch:

@@ -125,7 +125,7 @@ class Hub:
 
     def sql(self, statement: str) -> int:
         """Change the hub's database while it is stopped; returns how many rows changed."""
-        with contextlib.closing(sqlite3.connect(self.folder / "hub.sqlite")) as db, db:
+        with contextlib.closing(sqlite3.connect(self.folder / "hub.sqlite", isolation_level=None)) as db:
             return db.execute(statement).rowcount
 
     def log(self) -> str:

@@ -105,11 +105,14 @@ def test_a_link_that_is_refused_says_why_and_starts_nothing(alice: Browser, hub:
 
 def test_the_api_cannot_start_what_a_link_may_not(alice: Browser, hub: Hub, server: dict[str, str]) -> None:
     token = hub.call("POST", "/users/alice/tokens", SECRETS["service-gateway"], json={"note": "test"}).json()["token"]
-    for name, options in (("api1", {"git": ["https://evil.example/a/b"]}), ("api2", {"dataPath": "sea-ice"}), ("api3", {"dataPath": ["/etc"]})):
+    for name, options in (("api1", {"git": ["https://evil.example/a/b"]}), ("api2", {"dataPath": "sea-ice"}), ("api3", {"dataPath": 7})):
         assert hub.call("POST", f"/users/alice/servers/{name}", token, json=options).status_code == 202
         hub.wait_until(lambda name=name: f"Exception applying user_options for alice:{name}" in hub.log(), "a refusal")
         hub.wait_until(lambda name=name: name not in hub.api("/users/alice")["servers"], "a server that is not started")
         assert not (hub.servers / f"alice-{name}.json").exists()
+    # What was refused is not kept: the server can be started, without it.
+    assert hub.call("POST", "/users/alice/servers/api1", token).status_code in (201, 202)
+    assert "HUB_GIT_URLS" not in hub.server_environment("alice", "api1")
 
 
 def test_a_server_is_resumed_with_what_it_was_made_for(alice: Browser, hub: Hub) -> None:
