@@ -52,8 +52,8 @@ def wait_for(what: str, test: Callable[[], Any], seconds: float = 60) -> Any:
 class ApiServer:
     """Processes, files and an administrator's kubeconfig in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *more_controllers: str) -> None:
+        self.folder, self._controllers = folder, (*_CONTROLLERS, *more_controllers)
         self.port, self._etcd_port = free_port(), free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.url = f"https://127.0.0.1:{self.port}"
@@ -79,7 +79,7 @@ class ApiServer:
         )  # fmt: skip
         self.start_api()
         self._start(
-            "kube-controller-manager", f"--kubeconfig={self.kubeconfig}", f"--controllers={','.join(_CONTROLLERS)}", "--leader-elect=false",
+            "kube-controller-manager", f"--kubeconfig={self.kubeconfig}", f"--controllers={','.join(self._controllers)}", "--leader-elect=false",
             f"--service-account-private-key-file={key}", f"--root-ca-file={self.folder / 'apiserver.crt'}", f"--secure-port={free_port()}",
             "--bind-address=127.0.0.1", f"--cert-dir={self.folder / 'controllers'}",
         )  # fmt: skip
