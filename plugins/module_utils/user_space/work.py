@@ -83,6 +83,11 @@ def condition(item: Mapping[str, Any], name: str = "Ready") -> Object:
     return dict(found[0]) if found else {}
 
 
+def kind_namespace_name(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what an object is found by."""
+    return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
 class Resources:
     """UserSpaces in the hub's namespace."""
 
@@ -200,7 +205,7 @@ class Direct:
         self._status[name] = decision.status
         return decision
 
-    def _carry_out(self, waves: list[list[Any]]) -> None:
+    def _carry_out(self, waves: list[list[Repair | Removal]]) -> None:
         for wave in waves:
             for action in wave:
                 try:
@@ -209,18 +214,23 @@ class Direct:
                     if error.status != 409:  # somebody else was faster: the next round sees what they made
                         raise
 
-    def _do(self, action: Any) -> None:
+    def _do(self, action: Repair | Removal) -> None:
         if isinstance(action, Removal):
             self._client.delete(action.kind, action.namespace, action.name, action.uid)
             return
+        kind, where, name = key = kind_namespace_name(action.body)
         if action.verb == "update":
             self._client.replace(action.body)
             return
-        if action.verb == "replace":
-            metadata = action.body["metadata"]
-            there = self._client.get(action.body["kind"], metadata.get("namespace", ""), metadata["name"])
-            if there is not None:
-                self._client.delete(action.body["kind"], metadata.get("namespace", ""), metadata["name"], there["metadata"]["uid"])
+        there = self._client.get(*key) if action.verb == "replace" or kind == "ServiceAccount" else None
+        if there is not None and action.verb == "create":
+            # The cluster makes an account in every namespace by itself, without the label by which ours are found.
+            mend = settle(there, action.body)
+            if mend is not None:
+                self._client.replace(mend.body)
+            return
+        if there is not None:
+            self._client.delete(kind, where, name, there["metadata"]["uid"])
         self._client.create(action.body)
 
     def _round(self, check: bool) -> bool:
