@@ -33,7 +33,9 @@ class SpacesCluster:
         """Start everything but the controller of spaces."""
         self.server.start()
         self.client = Client(str(self.server.kubeconfig))
-        self.client.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load((TOP / "roles/user_spaces/files/crd.yml").read_text()))
+        self.client.request(
+            "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load((TOP / "roles/user_spaces/files/crd.yml").read_text())
+        )
         for name in (HUB, STORAGE):
             self.client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         self.add_class(CLASS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[4]
 HUB_FILES = TOP / "roles" / "jupyterhub" / "files"
+NAMES_FILE = TOP / "plugins" / "module_utils" / "user_space" / "names.py"  # is `user_space_names.py` in the hub's pod
 sys.path.insert(0, str(HUB_FILES))  # the files are no package: in the hub's pod they lie side by side, too
+sys.modules["user_space_names"] = importlib.import_module("ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.names")
 
 
 @pytest.fixture(scope="session")

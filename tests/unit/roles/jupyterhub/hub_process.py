@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 from tests.unit.services.custos_double.server import Server, free_port, make_child
 
@@ -30,6 +30,7 @@ class Hub:
         secrets.mkdir()
         for path in HUB_FILES.glob("*.py"):
             shutil.copy(path, config)
+        shutil.copy(NAMES_FILE, config / "user_space_names.py")
         shutil.copy(Path(__file__).with_name("no_proxy.py"), config)
         with double.client() as client:
             self.child = make_child(client, double.parent, redirect_uris=[f"{self.public}/hub/oauth_callback"], client_uri=f"{self.public}/hub/login")
