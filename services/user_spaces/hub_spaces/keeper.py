@@ -31,7 +31,7 @@ def now() -> str:
 def conditions(item: Mapping[str, Any], decision: Decision, time: str) -> list[Object]:
     """Return the conditions after a decision. The time of a condition changes with its status only."""
     status = "True" if decision.ready else "False"
-    old = next((entry for entry in (item.get("status") or {}).get("conditions") or [] if entry["type"] == "Ready"), {})
+    old: Object = next((entry for entry in (item.get("status") or {}).get("conditions") or [] if entry["type"] == "Ready"), {})
     since = old.get("lastTransitionTime") if old.get("status") == status else None
     generation = item["metadata"].get("generation", 0)
     return [

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5.0
 
 
-class PatientLock(LeaseLock):
+class PatientLock(LeaseLock):  # type: ignore[misc]  # the library is in the image, not where types are checked
     """A Lease for which no answer is a failed try, not the end."""
 
     async def _within_limit(self, call: Awaitable[Any]) -> Any:
