@@ -90,7 +90,8 @@ class ApiServer:
             "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--secure-port={self.port}", "--bind-address=127.0.0.1",
             f"--cert-dir={self.folder}", f"--service-account-key-file={self.folder / 'sa.pub'}",
             f"--service-account-signing-key-file={self.folder / 'sa.key'}", "--service-account-issuer=https://kubernetes.default.svc",
-            f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC", "--allow-privileged=true", "--service-cluster-ip-range=10.96.0.0/24",
+            f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC", "--allow-privileged=true",
+            "--service-cluster-ip-range=10.96.0.0/24",
         )  # fmt: skip
         certificate = self.folder / "apiserver.crt"
         wait_for("the certificate of the API server", certificate.exists)
