@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from . import names, quantity
@@ -80,14 +80,13 @@ class Policy:
         check_id("first_uid", policy.first_uid, MINIMUM_ID)
         check_id("gid", policy.gid, MINIMUM_GID)
         _check_quantities("the policy's home_size", {"storage": policy.home_size})
-        for name in ("quota", "container_defaults", "container_requests"):
-            _check_quantities(f"the policy's {name}", getattr(policy, name))
+        quantities = {name: _check_quantities(f"the policy's {name}", getattr(policy, name)) for name in ("quota", "container_defaults", "container_requests")}
         for network in policy.denied_networks:
             try:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise _refuse(f"denied_networks has {network!r}: {error}") from error
-        return policy
+        return replace(policy, **quantities)
 
 
 @dataclass(frozen=True)
