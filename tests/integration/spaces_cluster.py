@@ -84,7 +84,7 @@ class SpacesCluster:
 
     # -- spaces ------------------------------------------------------------------------------------------------------------------------
 
-    def add(self, user: str, **spec: Any) -> Object:
+    def add(self, user: str, /, **spec: Any) -> Object:
         """Make a UserSpace."""
         body = {
             "apiVersion": f"{names.GROUP}/{names.VERSION}",
@@ -98,7 +98,7 @@ class SpacesCluster:
         """The UserSpace of a user."""
         return self.client.get("UserSpace", HUB, names.space_name(user))
 
-    def change(self, user: str, **spec: Any) -> None:
+    def change(self, user: str, /, **spec: Any) -> None:
         """Change what a UserSpace says."""
         while True:
             item = self.space(user)
