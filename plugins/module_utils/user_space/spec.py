@@ -80,7 +80,9 @@ class Policy:
         check_id("first_uid", policy.first_uid, MINIMUM_ID)
         check_id("gid", policy.gid, MINIMUM_GID)
         _check_quantities("the policy's home_size", {"storage": policy.home_size})
-        quantities = {name: _check_quantities(f"the policy's {name}", getattr(policy, name)) for name in ("quota", "container_defaults", "container_requests")}
+        quantities: dict[str, Any] = {
+            name: _check_quantities(f"the policy's {name}", getattr(policy, name)) for name in ("quota", "container_defaults", "container_requests")
+        }
         for network in policy.denied_networks:
             try:
                 ipaddress.ip_network(network)
