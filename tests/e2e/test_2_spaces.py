@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections.abc import Iterator
@@ -91,3 +92,26 @@ def test_a_first_start_survives_the_death_of_the_controller(site: Site, person: 
     assert not starting.is_alive()
     assert failed == []
     assert person.run("6 * 7") == "42"
+
+
+def test_a_hub_that_dies_in_a_first_start_leaves_nothing_half_done(site: Site, person: Person) -> None:
+    set_state(site, "active", state="absent")
+    ended = threading.Event()
+
+    def start() -> None:
+        with contextlib.suppress(Exception):  # the hub goes away under it
+            person.start()
+        ended.set()
+
+    threading.Thread(target=start).start()
+    eventually("the space is being made", lambda: site.user_namespace(USER) in namespaces(site), 60, pause_seconds=0.05)
+    before = site.hub_pod()
+    site.core.delete_namespaced_pod(before.metadata.name, before.metadata.namespace, grace_period_seconds=0)
+    assert ended.wait(300)
+    eventually("a hub that answers", lambda: person.session.whoami() == USER, 180)
+    person.forget()
+    if (person.server or "") in person.session.servers():  # it had come so far that the next hub took it over
+        person.stop()
+    person.start()
+    assert person.run("6 * 7") == "42"
+    assert len([pod for pod in site.user_pods(USER) if not pod.metadata.deletion_timestamp]) == 1

@@ -65,6 +65,8 @@ async def while_leading(client: ApiClient, namespace: str, name: str, identity: 
         log.info("lease %s/%s taken by %s", namespace, name, identity)
         try:
             await work()
+        except Exception:
+            log.exception("the work ended by itself")
         finally:
             ended.set()
 
