@@ -48,6 +48,14 @@ def ansible(program: str, *arguments: str) -> str:
     return done.stdout
 
 
+def run_module(cluster: SpacesCluster, module: str, /, *flags: str, **arguments: Any) -> Object:
+    """Result of a module; its ``text`` is all that Ansible printed, with the diff when that was asked for."""
+    text = ansible(
+        "ansible", "localhost", "-m", f"airavata.jupyterhub.{module}", "-a", json.dumps({"kubeconfig": str(cluster.server.kubeconfig), **arguments}), *flags
+    )
+    return {**json.loads(text.split("=>", 1)[1]), "text": text}
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpacesCluster]:
     """The cluster, with everything that both roles put there."""
@@ -680,27 +688,49 @@ def test_a_course_of_200_from_a_list(cluster: SpacesCluster, controller: Control
 
 
 def test_the_module_works_without_a_controller(cluster: SpacesCluster) -> None:
-    def module(**arguments: Any) -> Object:
-        given = {
-            "kubeconfig": str(cluster.server.kubeconfig),
-            "namespace": HUB,
-            "controller": False,
-            "policy": {"home_size": "1Gi", "storage_class": CLASS},
-            **arguments,
-        }
-        text = ansible(
-            "ansible", "localhost", "-m", "airavata.jupyterhub.user_space", "-a", json.dumps(given), *(["--check", "--diff"] if arguments.get("check") else [])
-        )
-        return dict(json.loads(text.split("=>", 1)[1]))
-
+    common: Object = {"namespace": HUB, "controller": False, "policy": {"home_size": "1Gi", "storage_class": CLASS}}
     people = [{"user": "ida"}, {"user": "Jan@example.org", "quota": {"pods": "2"}}]
-    made = module(spaces=people)
+    made = run_module(cluster, "user_space", spaces=people, **common)
     assert (made["changed"], made["counts"]["created"]) == (True, 2)
     assert all(space["ready"] for space in made["spaces"])
     assert cluster.there("ida") == WHOLE - {("RoleBinding", "hub")}, "without a hub nobody is let in"
-    again = module(spaces=people)
+    again = run_module(cluster, "user_space", spaces=people, **common)
     assert (again["changed"], again["counts"]["none"]) == (False, 2)
     assert again["api_calls"] < 15
-    assert module(spaces=people, state="absent")["counts"]["removed"] == 2
+    assert run_module(cluster, "user_space", spaces=people, state="absent", **common)["counts"]["removed"] == 2
     assert cluster.client.get("Namespace", "", "hub-user-ida") is None
-    assert module(spaces=people, state="absent")["changed"] is False
+    assert run_module(cluster, "user_space", spaces=people, state="absent", **common)["changed"] is False
+
+
+def test_the_module_waits_for_the_controller(cluster: SpacesCluster, controller: Controller) -> None:
+    common: Object = {"namespace": HUB, "limit_seconds": 90}
+    kate = {"user": "kate", "home_size": "1Gi"}
+    planned = run_module(cluster, "user_space", "--check", "--diff", spaces=[kate], **common)
+    assert (planned["counts"]["created"], cluster.space("kate")) == (1, None), "a check makes nothing"
+    assert '+  "user": "kate"' in planned["text"]
+    assert run_module(cluster, "user_space", spaces=[kate], **common)["spaces"][0]["ready"]
+    assert run_module(cluster, "user_space", spaces=[{"user": "kate"}], **common)["changed"] is False, "what is not given stays"
+    disabled = run_module(cluster, "user_space", spaces=[{"user": "kate", "state": "disabled"}], **common)
+    assert (disabled["counts"]["changed"], disabled["spaces"][0]["reason"]) == (1, "Disabled")
+    assert ("RoleBinding", "hub") not in cluster.there("kate")
+    info = run_module(cluster, "user_space_info", namespace=HUB, hub_users=["somebody"])
+    assert [(space["user"], space["state"], space["home"]["size"]) for space in info["spaces"] if space["user"] == "kate"] == [("kate", "disabled", "1Gi")]
+    assert [(orphan["kind"], orphan["why"]) for orphan in info["orphans"] if orphan["user"] == "kate"] == [("UserSpace", "no user of the hub")]
+    assert run_module(cluster, "user_space", spaces=[kate], state="absent", **common)["spaces"][0]["reason"] == "Removed"
+    assert (cluster.space("kate"), cluster.client.get("Namespace", "", "hub-user-kate")) == (None, None)
+
+
+def test_storage_classes(cluster: SpacesCluster) -> None:
+    wanted = {"name": "home-chemistry", "path_pattern": "chemistry/${.PVC.namespace}", "soft_quota_percent": 80}
+    assert run_module(cluster, "user_storage_class", "--check", **wanted)["changed"]
+    assert run_module(cluster, "user_storage_class_info", name="home-chemistry")["storage_classes"] == []
+    assert run_module(cluster, "user_storage_class", **wanted)["changed"]
+    assert run_module(cluster, "user_storage_class", **wanted)["changed"] is False
+    changed = run_module(cluster, "user_storage_class", "--diff", **{**wanted, "soft_quota_percent": 90})
+    assert changed["changed"]
+    assert '-  "softQuotaPercent": "80"' in changed["text"]
+    assert '+  "softQuotaPercent": "90"' in changed["text"]
+    [found] = run_module(cluster, "user_storage_class_info", name="home-chemistry")["storage_classes"]
+    assert found["parameters"]["softQuotaPercent"] == "90"
+    assert run_module(cluster, "user_storage_class", name="home-chemistry", state="absent")["changed"]
+    assert run_module(cluster, "user_storage_class", name="home-chemistry", state="absent")["changed"] is False

@@ -128,8 +128,9 @@ class Resources:
                 outcome.change = "created" if current is None else "changed"
                 self.diffs.append((repair.before, view(repair.body)))
                 jobs.append(partial(self._client.create if repair.verb == "create" else self._client.replace, repair.body))
-        if not check:
+        if jobs and not check:
             in_parallel(jobs)
+            there = self._listed()  # what was written has not been seen by the controller yet, and says so by its generation
         self._look(there)
 
     def _look(self, there: Mapping[str, Object]) -> bool:
