@@ -18,10 +18,10 @@ pytestmark = pytest.mark.site
 USER = "user5"
 
 
-def set_state(site: Site, state: str, **more: Any) -> dict[str, Any]:
+def set_state(site: Site, wanted: str, **more: Any) -> dict[str, Any]:
     """Set the state of the user's space and wait for what follows."""
     arguments = {"kubeconfig": site.values["hub_kubeconfig"], "namespace": site.values["hub_namespace"], "limit_seconds": 180}
-    [space] = site.module("airavata.jupyterhub.user_space", spaces=[{"user": USER, "state": state}], **arguments, **more)["spaces"]
+    [space] = site.module("airavata.jupyterhub.user_space", spaces=[{"user": USER, "state": wanted}], **arguments, **more)["spaces"]
     return dict(space)
 
 

@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space import names
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.client import ApiError, Client
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE, hub_python  # noqa: F401  # a fixture
+from tests.hub_venv import HUB_FILES, NAMES_FILE, make_hub_python
 
 from .api_server import PROGRAMS, wait_for
 from .fault_proxy import FaultProxy
@@ -57,6 +57,12 @@ def run_module(cluster: SpacesCluster, module: str, /, *flags: str, **arguments:
 
 
 @pytest.fixture(scope="module")
+def hub_python() -> Path:
+    """The Python of the hub's image."""
+    return make_hub_python()
+
+
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpacesCluster]:
     """The cluster, with everything that both roles put there."""
     folder = tmp_path_factory.mktemp("spaces")
@@ -75,7 +81,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpacesCluster]
             check=True,
             capture_output=True,
         )
-        policy = next(item["data"]["policy.json"] for item in objects if item["kind"] == "ConfigMap" and "policy.json" in item["data"])
+        [policy] = [item["data"]["policy.json"] for item in objects if item["kind"] == "ConfigMap" and "policy.json" in item["data"]]
         (folder / "policy.json").write_text(policy)
         for account in ("user-spaces", "hub"):
             path = f"/api/v1/namespaces/{HUB}/serviceaccounts/{account}/token"
@@ -132,7 +138,7 @@ class Controller:
 
 
 @pytest.fixture
-def controller(cluster: SpacesCluster, hub_python: Path) -> Iterator[Controller]:  # noqa: F811
+def controller(cluster: SpacesCluster, hub_python: Path) -> Iterator[Controller]:
     """A controller that works; every space is removed after the test."""
     running = Controller(cluster, hub_python)
     try:
@@ -443,7 +449,7 @@ def test_an_api_server_that_goes_away_comes_back(cluster: SpacesCluster, control
         time.sleep(0.2)
 
 
-def test_two_instances_have_one_leader(cluster: SpacesCluster, controller: Controller, hub_python: Path) -> None:  # noqa: F811
+def test_two_instances_have_one_leader(cluster: SpacesCluster, controller: Controller, hub_python: Path) -> None:
     cluster.add("alice")
     cluster.reason("alice", "Ready")
     second = Controller(cluster, hub_python, "two")
@@ -641,7 +647,7 @@ def spawn(cluster: SpacesCluster, python: Path, user: str, *more: str) -> Object
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_the_spawner_moves_in(cluster: SpacesCluster, controller: Controller, hub_python: Path) -> None:  # noqa: F811
+def test_the_spawner_moves_in(cluster: SpacesCluster, controller: Controller, hub_python: Path) -> None:
     cluster.add_class("shared-course")
     seen = spawn(cluster, hub_python, "Grace@example.org")
     item = cluster.space("Grace@example.org")
@@ -666,7 +672,7 @@ def test_the_spawner_moves_in(cluster: SpacesCluster, controller: Controller, hu
     wait_for("the space goes with the user", lambda: cluster.space("Grace@example.org") is None)
 
 
-def test_the_spawner_says_what_it_waited_for(cluster: SpacesCluster, hub_python: Path) -> None:  # noqa: F811
+def test_the_spawner_says_what_it_waited_for(cluster: SpacesCluster, hub_python: Path) -> None:
     """Without a controller."""
     said = spawn(cluster, hub_python, "henry")["said"]
     assert "not ready within 16 s" in said
@@ -678,7 +684,7 @@ def test_a_course_of_200_from_a_list(cluster: SpacesCluster, controller: Control
     people = cluster.folder / "course.csv"
     people.write_text("user,home_size\n" + "".join(f"student{number:03},1Gi\n" for number in range(200)))
     line = ["playbooks/prepare-users.yml", "-i", "inventories/local", "-e", f"prepare_users_file={people}", "-e", f"hub_kubeconfig={cluster.server.kubeconfig}"]
-    runs = [ansible("ansible-playbook", *line) for _ in range(2)]
+    runs = [ansible("ansible-playbook", *line) for _number in range(2)]
     print(*(text for run in runs for text in run.splitlines() if "users:" in text), sep="\n")
     assert "200 users: 200 created" in runs[0]
     assert "200 users: 0 created, 0 changed" in runs[1]

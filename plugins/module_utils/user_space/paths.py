@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from . import names
@@ -34,8 +36,7 @@ def path(kind: str, namespace: str = "", name: str = "", **query: str) -> str:
     return "/".join(parts) + (f"?{urlencode(query)}" if query else "")
 
 
-def path_of(item: dict[str, object], named: bool = True) -> str:
+def path_of(item: Mapping[str, Any], named: bool = True) -> str:
     """Return the path of an object; not ``named``, that of its collection, to which it is posted."""
     metadata = item["metadata"]
-    assert isinstance(metadata, dict)
-    return path(str(item["kind"]), str(metadata.get("namespace", "")), str(metadata["name"]) if named else "")
+    return path(item["kind"], metadata.get("namespace", ""), metadata["name"] if named else "")

@@ -108,7 +108,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        workers = [asyncio.create_task(self._work()) for _ in range(_WORKERS)]
+        workers = [asyncio.create_task(self._work()) for _number in range(_WORKERS)]
         try:
             while True:
                 await asyncio.sleep(self._period)

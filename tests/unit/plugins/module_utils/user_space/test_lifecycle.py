@@ -46,7 +46,7 @@ class Cluster:
         return decision
 
     def until(self, reason: str, after: Callable[[], None] = lambda: None) -> Decision:
-        for _ in range(12):
+        for _attempt in range(12):
             decision = self.step()
             if decision.reason == reason and not decision.waves:
                 return decision

@@ -81,7 +81,7 @@ def test_a_class_of_ones_own_is_named_as_the_namespace() -> None:
     assert (klass["mountOptions"], objects["PersistentVolumeClaim", "home"]["spec"]["storageClassName"]) == (["ro"], name)
 
 
-@pytest.mark.parametrize("key", list(made({"home": {"ownClass": {}}})), ids=lambda key: "/".join(key))
+@pytest.mark.parametrize("key", list(made({"home": {"ownClass": {}}})), ids="/".join)
 def test_what_was_made_needs_nothing(key: tuple[str, str]) -> None:
     wanted = made({"home": {"ownClass": {}}})[key]
     assert settle(as_stored(wanted), wanted) is None
