@@ -12,12 +12,11 @@ import sys
 from typing import Any
 
 from hub_launch import airavata_environment
+from user_space_names import HOME_CLAIM
 
 HUB_PORT = 8081
 PROXY_API_PORT = 8001
 ACCOUNTS_ANNOTATION = "hub.airavata.org/accounts"
-UID_ANNOTATION = "hub.airavata.org/uid"
-GID_ANNOTATION = "hub.airavata.org/gid"
 TOKEN_SCOPE = "custom:access-token:read"  # noqa: S105  # a name
 
 Settings = dict[str, dict[str, Any]]
@@ -175,30 +174,25 @@ def spawner_traits(values: dict[str, Any]) -> Settings:
     user = values["singleuser"]
     home = user["home_dir"]
     pod = {
-        "namespace": values["users_namespace"],
+        "enable_user_namespaces": True,
         "slug_scheme": "safe",
         "pod_name_template": "jupyter-{user_server}",
-        "pvc_name_template": "home-{username}",
         "image": user["image"],
         "image_pull_policy": "IfNotPresent",
         "cmd": user["cmd"] or None,
         "default_url": user["default_url"],
-        "gid": user["gid"],
         "working_dir": home,
         "environment": {**user["extra_env"], "HOME": home},
         "cpu_guarantee": user["cpu_guarantee"],
         "cpu_limit": user["cpu_limit"],
         "mem_guarantee": user["memory_guarantee"],
         "mem_limit": user["memory_limit"],
-        "profile_list": values["profiles"],
         "start_timeout": user["start_timeout_seconds"],
         "http_timeout": user["http_timeout_seconds"],
-        "storage_pvc_ensure": True,
-        "storage_class": user["storage_class"],
-        "storage_capacity": f"{user['storage_capacity_gib']}Gi",
-        "storage_access_modes": ["ReadWriteMany"],
+        # The controller of user spaces makes the home's claim.
+        "storage_pvc_ensure": False,
         "volumes": {
-            "home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
+            "home": {"name": "home", "persistentVolumeClaim": {"claimName": HOME_CLAIM}},
             "tmp": {"name": "tmp", "emptyDir": {"sizeLimit": f"{user['tmp_gib']}Gi"}},
             "passwd": {
                 "name": "passwd",
@@ -225,13 +219,19 @@ def spawner_traits(values: dict[str, Any]) -> Settings:
             "terminationGracePeriodSeconds": 10,
         },
         "node_selector": user["node_selector"],
-        "delete_pvc": True,
     }
-    return {"KubeSpawner": pod, "UserSpawner": {"first_uid": user["first_uid"], "home_dir": home}}
+    space = {
+        "hub_namespace": values["namespace"],
+        "namespace_prefix": values["user_namespace_prefix"],
+        "first_uid": user["first_uid"],
+        "shared_folders": values["shared_folders"],
+        "site_profiles": values["profiles"],
+    }
+    return {"KubeSpawner": pod, "UserSpawner": {"home_dir": home}, "SpaceMixin": space}
 
 
 def user_uid(first_uid: int, user_id: int) -> int:
-    """Return the user id, in pods and on the volume, of the hub's user number ``user_id``."""
+    """Return the user id that is asked for the hub's user number ``user_id``."""
     if user_id < 1:
         raise ValueError(f"the hub's users are counted from 1, not from {user_id}")
     return first_uid + user_id

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 from tests.unit.services.custos_double.server import GROUPS, Server, free_port, make_child
 
@@ -35,6 +35,7 @@ class Hub:
         for path in HUB_FILES.iterdir():
             if path.is_file():
                 shutil.copy(path, config)
+        shutil.copy(NAMES_FILE, config / "user_space_names.py")
         for name in ("no_proxy.py", "local_spawner.py"):
             shutil.copy(Path(__file__).with_name(name), config)
         with double.client() as client:

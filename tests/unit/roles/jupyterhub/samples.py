@@ -8,7 +8,7 @@ from typing import Any
 VALUES: dict[str, Any] = {
     "url": "https://hub.example.org",
     "namespace": "hub",
-    "users_namespace": "hub-users",
+    "user_namespace_prefix": "hub-user-",
     "secrets_dir": "/etc/jupyterhub-secrets",
     "hub": {
         "db_url": "sqlite:////srv/jupyterhub/jupyterhub.sqlite",
@@ -46,10 +46,7 @@ VALUES: dict[str, Any] = {
         "cmd": [],
         "default_url": "/lab",
         "home_dir": "/home/jovyan",
-        "first_uid": 20000,
-        "gid": 100,
-        "storage_class": "hub-home",
-        "storage_capacity_gib": 10,
+        "first_uid": 0,
         "tmp_gib": 2,
         "cpu_guarantee": 0.05,
         "cpu_limit": 1.0,
@@ -61,6 +58,7 @@ VALUES: dict[str, Any] = {
         "http_timeout_seconds": 60,
     },
     "profiles": [],
+    "shared_folders": [],
     "cull": {
         "enabled": True,
         "timeout_seconds": 3600,

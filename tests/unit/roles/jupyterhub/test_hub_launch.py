@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from hub_launch import AT_MOST, LaunchRefusedError, airavata_environment, check, folder_of, kept, pod_parts, split
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 
 RULES = {
@@ -182,15 +183,19 @@ def test_airavata_environment(airavata: dict[str, Any], issuer: str, environment
 
 POD = """
 import asyncio, json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:3]
 from hub_settings import settings
 from hub_spawner import UserSpawner
 from kubernetes_asyncio.client import ApiClient
 from traitlets.config import Config
-values, secrets = json.load(open(sys.argv[2]))
+values, secrets = json.load(open(sys.argv[3]))
+async def nothing():
+    return None
 async def main():
     spawner = UserSpawner(_mock=True, config=Config(settings(values, secrets)))
     spawner.user.id, spawner.user.name, spawner.api_token = 7, "alice", "t"
+    spawner.user.groups, spawner.user.get_auth_state = [], nothing
+    spawner.uid, spawner.gid = 20007, 100  # as the user's space says
     made = []
     for options in ({"dataPath": ["sea-ice/2024"], "git": ["https://github.com/a/b"], "profile": "large"}, {"dataPath": ["sea-ice/2024"]}, {}):
         spawner.user_options = options
@@ -211,12 +216,17 @@ def test_pod_of_the_real_spawner(tmp_path: Path, hub_python: Path) -> None:
         "profiles": [{"display_name": "Large", "slug": "large", "default": True, "kubespawner_override": {"mem_limit": "3G"}}],
     }
     (tmp_path / "in.json").write_text(json.dumps([values, SECRETS]))
+    shutil.copy(NAMES_FILE, tmp_path / "user_space_names.py")
     (tmp_path / "kubeconfig").write_text(
         'clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]\nusers: [{name: u, user: {token: t}}]\n'
         "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
     )
     run = subprocess.run(
-        [hub_python, "-c", POD, HUB_FILES, tmp_path / "in.json"], capture_output=True, text=True, check=False, env={"KUBECONFIG": str(tmp_path / "kubeconfig")}
+        [hub_python, "-c", POD, HUB_FILES, tmp_path, tmp_path / "in.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"KUBECONFIG": str(tmp_path / "kubeconfig")},
     )
     assert run.returncode == 0, run.stderr
     for pod, git, data in zip(json.loads(run.stdout.splitlines()[-1]), (True, False, False), (True, True, False)):
