@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
 STAMP = .venv/.installed
 
-.PHONY: help site verify destroy test lint unit bundle bench docs spawn-check sanity test-keycloak venv
+.PHONY: help site verify destroy test lint unit bundle bench docs test-isolation test-keycloak spawn-check sanity venv
 
 help: ## list these verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bundle: $(STAMP) ## build every program and image, or what is missing of them
 
 test: lint bundle ## everything: lint, unit, roles and the whole site on real machines
 	.venv/bin/pytest tests/unit tests/contract tests/integration tests/e2e
+
+test-isolation: $(STAMP) ## probe from real notebooks what they must not reach; writes the table in docs/security.md
+	ISOLATION_DOCS=1 .venv/bin/pytest tests/e2e/test_2_isolation.py
 
 bench: $(STAMP) ## measure: bundle, site, spawn, storage, memory; writes docs/benchmarks.md
 	.venv/bin/python -m tests.bench $(ARGS)

@@ -156,7 +156,7 @@ def bench_memory(site: Site) -> dict[str, Any]:
 
 def bench_spawn(site: Site, count: int) -> dict[str, Any]:
     """Starts and stops of one user's server, one after the other, with the pods' phases."""
-    watch = PodWatch(site.core, site.values["hub_users_namespace"])
+    watch = PodWatch(site.core)
     watch.start()
     person = site.person("alice")
     seconds, cells, stops, phases, nodes = [], [], [], [], []

@@ -51,12 +51,11 @@ def phase_rows(samples: Sequence[Mapping[str, float]]) -> list[tuple[str, str, s
 
 
 class PodWatch(threading.Thread):
-    """Follows the pods of a namespace and notes, in this program's clock, when each was first seen to reach a phase."""
+    """Follows everybody's notebook pods and notes, in this program's clock, when each was first seen to reach a phase."""
 
-    def __init__(self, core: Any, namespace: str) -> None:
+    def __init__(self, core: Any) -> None:
         super().__init__(daemon=True)
         self.core = core
-        self.namespace = namespace
         self.marks: dict[str, dict[str, float]] = {}
         self.nodes: dict[str, str] = {}
         self.ended = threading.Event()
@@ -68,7 +67,7 @@ class PodWatch(threading.Thread):
 
         while not self.ended.is_set():
             try:
-                for event in watch.Watch().stream(self.core.list_namespaced_pod, self.namespace, timeout_seconds=20):
+                for event in watch.Watch().stream(self.core.list_pod_for_all_namespaces, label_selector="component=singleuser-server", timeout_seconds=20):
                     self.note(event["object"])
                     if self.ended.is_set():
                         return

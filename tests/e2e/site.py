@@ -33,8 +33,9 @@ VALUES = [
     "hub_kubeconfig",
     "hub_ca_certificate",
     "hub_namespace",
-    "hub_users_namespace",
+    "hub_user_namespace_prefix",
     "hub_storage_address",
+    "hub_storage_export",
     "hub_registry",
     "hub_control_plane_address",
     "hub_storage_class",
@@ -280,9 +281,17 @@ class Site:
         """A user's notebook pods."""
         return [
             pod
-            for pod in self.core.list_namespaced_pod(self.values["hub_users_namespace"]).items
+            for pod in self.notebook_pods()
             if username in ((pod.metadata.annotations or {}).get("hub.jupyter.org/username"), (pod.metadata.labels or {}).get("hub.jupyter.org/username"))
         ]
+
+    def notebook_pods(self) -> list[Any]:
+        """Everybody's notebook pods."""
+        return list(self.core.list_pod_for_all_namespaces(label_selector="component=singleuser-server").items)
+
+    def user_namespace(self, username: str) -> str:
+        """Namespace of a user whose name is a plain one, as those of the demo users are."""
+        return self.values["hub_user_namespace_prefix"] + username
 
     def kubectl(self, *arguments: str, limit_seconds: float = 60) -> str:
         """What kubectl printed. Raises CalledProcessError."""

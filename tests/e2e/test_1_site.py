@@ -48,5 +48,5 @@ def test_a_person_can_use_the_site(site: Site) -> None:
     assert report["passed"]
     assert [step["name"] for step in report["steps"] if step["status"] != "ok"] == []
     assert len(report["steps"]) >= 15
-    leftover = [pod.metadata.name for pod in site.core.list_namespaced_pod(site.values["hub_users_namespace"]).items if not pod.metadata.deletion_timestamp]
+    leftover = [pod.metadata.name for pod in site.notebook_pods() if not pod.metadata.deletion_timestamp]
     assert leftover == [], "verification leaves no server behind"

@@ -52,8 +52,8 @@ def wait_for(what: str, test: Callable[[], Any], seconds: float = 60) -> Any:
 class ApiServer:
     """Processes, files and an administrator's kubeconfig in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *more_controllers: str) -> None:
+        self.folder, self._controllers = folder, (*_CONTROLLERS, *more_controllers)
         self.port, self._etcd_port = free_port(), free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.url = f"https://127.0.0.1:{self.port}"
@@ -79,7 +79,7 @@ class ApiServer:
         )  # fmt: skip
         self.start_api()
         self._start(
-            "kube-controller-manager", f"--kubeconfig={self.kubeconfig}", f"--controllers={','.join(_CONTROLLERS)}", "--leader-elect=false",
+            "kube-controller-manager", f"--kubeconfig={self.kubeconfig}", f"--controllers={','.join(self._controllers)}", "--leader-elect=false",
             f"--service-account-private-key-file={key}", f"--root-ca-file={self.folder / 'apiserver.crt'}", f"--secure-port={free_port()}",
             "--bind-address=127.0.0.1", f"--cert-dir={self.folder / 'controllers'}",
         )  # fmt: skip
@@ -90,7 +90,8 @@ class ApiServer:
             "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--secure-port={self.port}", "--bind-address=127.0.0.1",
             f"--cert-dir={self.folder}", f"--service-account-key-file={self.folder / 'sa.pub'}",
             f"--service-account-signing-key-file={self.folder / 'sa.key'}", "--service-account-issuer=https://kubernetes.default.svc",
-            f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/24",
+            f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC", "--allow-privileged=true",
+            "--service-cluster-ip-range=10.96.0.0/24",
         )  # fmt: skip
         certificate = self.folder / "apiserver.crt"
         wait_for("the certificate of the API server", certificate.exists)

@@ -48,7 +48,7 @@ def test_shares_of_phases() -> None:
 
 
 def test_the_newest_pod_is_the_one_that_was_asked_for() -> None:
-    watch = PodWatch(None, "hub-users")
+    watch = PodWatch(None)
     watch.note(pod("worker1", uid="old"))
     since = watch.marks["old"]["made"] + 1e-9
     assert watch.newest(since) is None

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
 from typing import Any
 
+from hub_launch import airavata_environment
+from user_space_names import HOME_CLAIM
+
 HUB_PORT = 8081
 PROXY_API_PORT = 8001
 ACCOUNTS_ANNOTATION = "hub.airavata.org/accounts"
-UID_ANNOTATION = "hub.airavata.org/uid"
-GID_ANNOTATION = "hub.airavata.org/gid"
+TOKEN_SCOPE = "custom:access-token:read"  # noqa: S105  # a name
 
 Settings = dict[str, dict[str, Any]]
 
@@ -35,6 +38,7 @@ def settings(values: dict[str, Any], secrets: dict[str, str]) -> Settings:
         "CryptKeeper": {"keys": [bytes.fromhex(secrets["crypt-key"])]},
         **login_traits(values, secrets),
         **spawner_traits(values),
+        "HandOverMixin": hand_over_traits(values, secrets),
     }
     for name, traits in values["extra_config"].items():
         found.setdefault(name, {}).update(traits)
@@ -68,8 +72,17 @@ def hub_traits(values: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any
         # Answer at once with the page that shows progress.
         "tornado_settings": {"slow_spawn_timeout": 0},
         "services": services,
-        "load_roles": roles,
+        "load_roles": [*roles, *token_roles()],
+        "custom_scopes": {TOKEN_SCOPE: {"description": "Read the owner's access token for the gateway."}},
     }
+
+
+def token_roles() -> list[dict[str, Any]]:
+    """Return the hub's roles of users and their servers, each with the right to its owner's access token added: a token can do no more than its owner."""
+    return [
+        {"name": "user", "scopes": ["self", f"{TOKEN_SCOPE}!user"]},
+        {"name": "server", "scopes": ["users:activity!user", "access:servers!server", f"{TOKEN_SCOPE}!user"]},
+    ]
 
 
 def cull_command(cull: dict[str, Any]) -> list[str]:
@@ -98,34 +111,62 @@ def cull_scopes(cull: dict[str, Any]) -> list[str]:
 
 
 def login_traits(values: dict[str, Any], secrets: dict[str, str]) -> Settings:
-    """Return the traits of the login, from the client that role hub_login registered."""
+    """Return the traits of the login, from the client that role hub_login registered. What the site leaves empty is as its preset says."""
     login, client = values["login"], json.loads(secrets["oidc-client.json"])
-    return {
+    groups = login["manage_groups"] or any(login[rules]["groups"] for rules in ("allow", "admin"))
+    found: Settings = {
         "Authenticator": {
             "allow_all": login["allow_all"],
-            "allowed_users": set(login["allowed_users"]),
-            "admin_users": set(login["admin_users"]),
+            "allowed_users": set(login["allow"]["users"]),
+            "admin_users": set(login["admin"]["users"]),
             "enable_auth_state": True,
             "auto_login": login["auto_login"],
+            "auth_refresh_age": login["refresh_seconds"],
+            "refresh_pre_spawn": values["gateway"]["token_at_spawn"],
+            "manage_groups": groups,
         },
         "GenericOAuthenticator": {
-            "login_service": login["name"],
+            "login_service": login["name"] or client.get("name") or "the login provider",
             "client_id": client["client_id"],
             "client_secret": client["client_secret"],
             "authorize_url": client["authorize_url"],
             "token_url": client["token_url"],
             "userdata_url": client["userdata_url"],
             "oauth_callback_url": f"{values['url']}/hub/oauth_callback",
-            "scope": login["scope"],
-            "username_claim": login["username_claim"],
-            "extra_authorize_params": login["extra_authorize_params"],
+            "scope": login["scope"] or client.get("scope") or ["openid", "profile", "email"],
+            "username_claim": login["username_claim"] or client.get("username_claim") or "preferred_username",
+            "extra_authorize_params": {**client.get("authorize_params", {}), **login["extra_authorize_params"]},
             "enable_pkce": login["pkce"],
+            "logout_redirect_url": client.get("logout_url") or "",
         },
         "SiteAuthenticator": {
             "end_session_url": client.get("end_session_url") or "",
             "logged_out_url": login["logged_out_url"],
+            "issuer": client.get("issuer") or client["authorize_url"],
+            "former_issuers": set(login["former_issuers"]),
+            "subject_claim": login["subject_claim"],
+            "allow_rules": login["allow"],
+            "admin_rules": login["admin"],
+            "institution_claims": login["institution_claims"],
+            "groups_claim": login["groups_claim"],
+            "contact": login["contact"],
         },
     }
+    if groups:
+        found["GenericOAuthenticator"]["auth_state_groups_key"] = "groups"  # where SiteAuthenticator puts them
+    if client.get("groups_url"):
+        token = f"{client['custos_client_id']}:{client['custos_client_secret']}"
+        found["SiteAuthenticator"] |= {"groups_url": client["groups_url"], "groups_token": base64.b64encode(token.encode()).decode()}
+    return found
+
+
+def hand_over_traits(values: dict[str, Any], secrets: dict[str, str]) -> dict[str, Any]:
+    """Return the traits of what servers get from the gateway."""
+    gateway, client = values["gateway"], json.loads(secrets["oidc-client.json"])
+    environment = airavata_environment(gateway["airavata"], client.get("issuer") or "")
+    if environment:
+        environment["HUB_TOKEN_VARIABLES"] = "CS_ACCESS_TOKEN UPSTREAM_TOKEN"  # noqa: S105  # names; what kernels keep fresh
+    return {"launch": gateway["launch"], "gateway_environment": environment, "token_at_spawn": gateway["token_at_spawn"]}
 
 
 def spawner_traits(values: dict[str, Any]) -> Settings:
@@ -133,30 +174,25 @@ def spawner_traits(values: dict[str, Any]) -> Settings:
     user = values["singleuser"]
     home = user["home_dir"]
     pod = {
-        "namespace": values["users_namespace"],
+        "enable_user_namespaces": True,
         "slug_scheme": "safe",
         "pod_name_template": "jupyter-{user_server}",
-        "pvc_name_template": "home-{username}",
         "image": user["image"],
         "image_pull_policy": "IfNotPresent",
         "cmd": user["cmd"] or None,
         "default_url": user["default_url"],
-        "gid": user["gid"],
         "working_dir": home,
         "environment": {**user["extra_env"], "HOME": home},
         "cpu_guarantee": user["cpu_guarantee"],
         "cpu_limit": user["cpu_limit"],
         "mem_guarantee": user["memory_guarantee"],
         "mem_limit": user["memory_limit"],
-        "profile_list": values["profiles"],
         "start_timeout": user["start_timeout_seconds"],
         "http_timeout": user["http_timeout_seconds"],
-        "storage_pvc_ensure": True,
-        "storage_class": user["storage_class"],
-        "storage_capacity": f"{user['storage_capacity_gib']}Gi",
-        "storage_access_modes": ["ReadWriteMany"],
+        # The controller of user spaces makes the home's claim.
+        "storage_pvc_ensure": False,
         "volumes": {
-            "home": {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
+            "home": {"name": "home", "persistentVolumeClaim": {"claimName": HOME_CLAIM}},
             "tmp": {"name": "tmp", "emptyDir": {"sizeLimit": f"{user['tmp_gib']}Gi"}},
             "passwd": {
                 "name": "passwd",
@@ -183,13 +219,19 @@ def spawner_traits(values: dict[str, Any]) -> Settings:
             "terminationGracePeriodSeconds": 10,
         },
         "node_selector": user["node_selector"],
-        "delete_pvc": True,
     }
-    return {"KubeSpawner": pod, "UserSpawner": {"first_uid": user["first_uid"], "home_dir": home}}
+    space = {
+        "hub_namespace": values["namespace"],
+        "namespace_prefix": values["user_namespace_prefix"],
+        "first_uid": user["first_uid"],
+        "shared_folders": values["shared_folders"],
+        "site_profiles": values["profiles"],
+    }
+    return {"KubeSpawner": pod, "UserSpawner": {"home_dir": home}, "SpaceMixin": space}
 
 
 def user_uid(first_uid: int, user_id: int) -> int:
-    """Return the user id, in pods and on the volume, of the hub's user number ``user_id``."""
+    """Return the user id that is asked for the hub's user number ``user_id``."""
     if user_id < 1:
         raise ValueError(f"the hub's users are counted from 1, not from {user_id}")
     return first_uid + user_id

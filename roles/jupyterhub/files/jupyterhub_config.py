@@ -19,5 +19,6 @@ secrets = {path.name: path.read_text().strip() for path in Path(values["secrets_
 
 c.JupyterHub.authenticator_class = SiteAuthenticator
 c.JupyterHub.spawner_class = UserSpawner
+c.JupyterHub.template_paths = [str(here)]
 for name, traits in settings(values, secrets).items():
     c[name].update(traits)

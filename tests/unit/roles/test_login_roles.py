@@ -94,11 +94,19 @@ def test_the_whole_stage(site: Site) -> None:
     assert changed(first) > 0
     client, people = site.kept("oidc-client.json"), site.kept("demo-users.json")["users"]
     names = {"client_id", "client_secret", "issuer", "authorize_url", "token_url", "userdata_url", "end_session_url", "jwks_url"}
+    names |= {"groups_url", "custos_client_id", "custos_client_secret", "name", "scope", "username_claim", "authorize_params"}
     assert set(client) == names
+    assert client["custos_client_secret"] != client["client_secret"]
+    assert client["authorize_params"] == {"kc_idp_hint": "oidc"}
     assert client["issuer"].startswith(site.values["hub_login_front_url"])
     assert client["token_url"].startswith(site.values["hub_login_issuer"])
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (site.state / "secrets").iterdir())
-    secrets = [client["client_secret"], *(person["password"] for person in people), *(site.kept("local-login-provider.json").values())]
+    secrets = [
+        client["client_secret"],
+        client["custos_client_secret"],
+        *(person["password"] for person in people),
+        *(site.kept("local-login-provider.json").values()),
+    ]
     assert not [secret for secret in secrets if secret in first.stdout + first.stderr]
 
     # Somebody logs in with what the two roles left behind.
@@ -121,23 +129,94 @@ def test_the_whole_stage(site: Site) -> None:
     assert site.kept("oidc-client.json") == client
 
 
+@pytest.fixture(scope="module")
+def provider_issuer(site: Site) -> str:
+    """The issuer of the realm that the custos preset made."""
+    assert site.run().returncode == 0
+    issuer: str = site.kept("oidc-client.json")["issuer"]
+    return issuer
+
+
 def made_of(site: Site) -> list[str]:
     return sorted(str(path.relative_to(site.state)) for path in site.state.rglob("*"))
 
 
-def test_the_generic_preset(tmp_path: Path) -> None:
-    site = Site(tmp_path)
-    values = {name: f"https://login.example.org/{name}" for name in ("issuer", "authorize_url", "token_url", "userdata_url")}
-    values |= {"client_id": "hub", "client_secret": "given by the provider"}
-    lacking = site.run(roles=("hub_login",), hub_login_preset="generic", hub_login_generic={"client_id": "hub"})
-    assert lacking.returncode != 0
-    assert "hub_login_generic has to have client_secret, issuer, authorize_url, token_url, userdata_url" in " ".join(
-        lacking.stdout.split() + lacking.stderr.split()
-    )
-    done = site.run("--diff", roles=("hub_login",), hub_login_preset="generic", hub_login_generic=values)
+@pytest.mark.parametrize(
+    ("preset", "values", "expected"),
+    [
+        (
+            "keycloak",
+            {"hub_login_identity_provider": "oidc", "hub_login_institution": "https://idp.uni.example"},
+            {
+                "name": "Keycloak",
+                "username_claim": "preferred_username",
+                "authorize_params": {"kc_idp_hint": "oidc", "idphint": "https://idp.uni.example"},
+                "scope": ["openid", "profile", "email"],
+            },
+        ),
+        ("keycloak", {}, {"authorize_params": {}}),
+        (
+            "cilogon",
+            {"hub_login_institution": "https://idp.uni.example"},
+            {
+                "name": "CILogon",
+                "username_claim": "email",
+                "authorize_params": {"selected_idp": "https://idp.uni.example"},
+                "scope": ["openid", "profile", "email", "org.cilogon.userinfo"],
+            },
+        ),
+        ("generic", {}, {"name": "", "authorize_params": {}}),
+    ],
+)
+def test_presets_that_discover(site: Site, provider_issuer: str, tmp_path: Path, preset: str, values: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The addresses come from the issuer's own document; the client is given. Here the issuer is a realm of the provider of this test."""
+    given = {"hub_login_preset": preset, "hub_login_issuer": provider_issuer, "hub_login_client_id": "hub", "hub_login_client_secret": "given by the provider"}
+    given |= {"hub_login_file": str(tmp_path / "oidc-client.json")}
+    if preset == "cilogon":
+        assert changed(site.run("--check", "--diff", roles=("hub_login",), **given, **values)) == 1
+    done = site.run("--diff", roles=("hub_login",), **given, **values)
     assert changed(done) == 1
     assert "given by the provider" not in done.stdout + done.stderr
-    assert site.kept("oidc-client.json") == {**values, "end_session_url": "", "jwks_url": ""}
+    found = json.loads((tmp_path / "oidc-client.json").read_text())
+    assert {name: found[name] for name in expected} == expected
+    assert found["issuer"] == provider_issuer
+    assert found["token_url"] == f"{provider_issuer}/protocol/openid-connect/token"
+    assert found["end_session_url"] == f"{provider_issuer}/protocol/openid-connect/logout"
+    assert (found["client_id"], found["client_secret"]) == ("hub", "given by the provider")
+    if preset == "cilogon":
+        assert changed(site.run(roles=("hub_login",), **given, **values)) == 0
+
+
+def test_an_issuer_that_is_another_one_is_refused(site: Site, provider_issuer: str, tmp_path: Path) -> None:
+    given = {"hub_login_preset": "keycloak", "hub_login_client_id": "hub", "hub_login_client_secret": "s", "hub_login_file": str(tmp_path / "oidc-client.json")}
+    other = provider_issuer.replace("localhost", "127.0.0.1")
+    done = site.run(roles=("hub_login",), hub_login_issuer=other, **given)
+    assert done.returncode != 0
+    assert f"is about {provider_issuer}. Set hub_login_issuer to exactly the issuer" in " ".join((done.stdout + done.stderr).split())
+    assert not (tmp_path / "oidc-client.json").exists()
+
+
+def test_a_provider_without_discovery(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    addresses = {name: f"https://login.example.org/{name}" for name in ("authorize_url", "token_url", "userdata_url")}
+    given = {"hub_login_preset": "generic", "hub_login_issuer": "https://login.example.org"}
+    for values, sentence in (
+        ({"hub_login_endpoints": addresses}, "so hub_login_client_id and hub_login_client_secret have to be those of a client"),
+        (
+            {"hub_login_client_id": "hub", "hub_login_client_secret": "s", "hub_login_endpoints": {"token_url": "https://t"}},
+            "has to have authorize_url, token_url, userdata_url",
+        ),
+    ):
+        lacking = site.run(roles=("hub_login",), **given, **values)
+        assert lacking.returncode != 0
+        assert sentence in " ".join((lacking.stdout + lacking.stderr).split())
+    client = {"hub_login_client_id": "hub", "hub_login_client_secret": "given by the provider"}
+    done = site.run("--diff", roles=("hub_login",), hub_login_endpoints=addresses, **given, **client)
+    assert changed(done) == 1
+    assert "given by the provider" not in done.stdout + done.stderr
+    found = site.kept("oidc-client.json")
+    assert {name: found[name] for name in addresses} == addresses
+    assert (found["issuer"], found["end_session_url"]) == ("https://login.example.org", "")
 
 
 def test_a_missing_tenant_is_said_before_anything_is_tried(tmp_path: Path) -> None:

@@ -1,32 +1,21 @@
-"""The hub's own environment, made from the lock file of its image, to run the hub as it is in the image."""
+"""The hub's files and environment for all tests of its role."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import subprocess
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[4]
-HUB_FILES = TOP / "roles" / "jupyterhub" / "files"
+from tests.hub_venv import HUB_FILES, NAMES_FILE, TOP, make_hub_python
+
+__all__ = ["HUB_FILES", "NAMES_FILE", "TOP"]
 sys.path.insert(0, str(HUB_FILES))  # the files are no package: in the hub's pod they lie side by side, too
+sys.modules["user_space_names"] = importlib.import_module("ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.names")
 
 
 @pytest.fixture(scope="session")
 def hub_python() -> Path:
-    """Return the Python of a virtual environment with what images/hub/requirements.txt names (20-40 s the first time, then kept in .cache)."""
-    lock = TOP / "images" / "hub" / "requirements.txt"
-    name = f"hub-{sys.version_info.major}.{sys.version_info.minor}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = TOP / ".cache" / "venvs" / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{name}.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        done = folder / "complete"
-        if not done.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", lock], check=True)
-            done.touch()
-    return folder / "bin" / "python"
+    """Return the Python of the hub's image."""
+    return make_hub_python()

@@ -7,30 +7,37 @@ import copy
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
-from tests.unit.services.custos_double.server import Server, free_port, make_child
+from tests.unit.services.custos_double.server import GROUPS, Server, free_port, make_child
 
 
 class Hub:
     """The hub, logging in at ``double``. It is asked as its proxy would: plain http, with the header that tells of https in front."""
 
-    def __init__(self, folder: Path, python: Path, double: Server, **extra_config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, python: Path, double: Server, changes: dict[str, dict[str, Any]] | None = None, **extra_config: dict[str, Any]) -> None:
+        """``changes`` are values of the role by part, ``{"login": {"allow_all": False}}``; ``extra_config`` is the role's."""
         self.folder, self.python, self.port = folder, python, free_port()
         self.public = "https://hub.example.org"
-        config, secrets = folder / "config", folder / "secrets"
-        config.mkdir()
-        secrets.mkdir()
-        for path in HUB_FILES.glob("*.py"):
-            shutil.copy(path, config)
-        shutil.copy(Path(__file__).with_name("no_proxy.py"), config)
+        config, secrets, self.servers = folder / "config", folder / "secrets", folder / "servers"
+        for made in (config, secrets, self.servers):
+            made.mkdir()
+        for path in HUB_FILES.iterdir():
+            if path.is_file():
+                shutil.copy(path, config)
+        shutil.copy(NAMES_FILE, config / "user_space_names.py")
+        for name in ("no_proxy.py", "local_spawner.py"):
+            shutil.copy(Path(__file__).with_name(name), config)
         with double.client() as client:
             self.child = make_child(client, double.parent, redirect_uris=[f"{self.public}/hub/oauth_callback"], client_uri=f"{self.public}/hub/login")
             answer = client.get(f"/auth/realms/{self.child['realm']}/.well-known/openid-configuration")
@@ -40,12 +47,15 @@ class Hub:
         values["secrets_dir"] = str(secrets)
         values["hub"]["db_url"] = f"sqlite:///{folder}/hub.sqlite"
         values["cull"]["enabled"] = False
-        values["hub"]["services"] = {"gateway": ["admin:users", "admin:auth_state", "read:users"]}
+        values["hub"]["named_server_limit"] = -1
+        values["hub"]["services"] = {"gateway": ["admin:users", "admin:auth_state", "read:users", "read:servers", "tokens"], "airavata": ["delete:servers"]}
+        for part, changed in (changes or {}).items():
+            values[part].update(changed)
         address = f"http://127.0.0.1:{self.port}"
         values["extra_config"] = {
             "JupyterHub": {
                 "proxy_class": "no_proxy.NoProxy",
-                "spawner_class": "jupyterhub.spawner.SimpleLocalProcessSpawner",
+                "spawner_class": "local_spawner.LocalSpawner",
                 "hub_bind_url": address,
                 "hub_connect_url": address,
                 "bind_url": f"http://127.0.0.1:{free_port()}/",
@@ -60,6 +70,9 @@ class Hub:
             "token_url": found["token_endpoint"],
             "userdata_url": found["userinfo_endpoint"],
             "end_session_url": found["end_session_endpoint"],
+            "groups_url": f"{double.url}{GROUPS}/user/group/memberships",
+            "custos_client_id": self.child["custos_client_id"],
+            "custos_client_secret": self.child["custos_client_secret"],
         }
         for name, text in {**SECRETS, "oidc-client.json": json.dumps(client_values)}.items():
             (secrets / name).write_text(text)
@@ -69,6 +82,7 @@ class Hub:
             "HOME": str(folder),
             "SSL_CERT_FILE": str(double.ca),
             "PYTHONPATH": str(config),
+            "TEST_SERVERS": str(self.servers),
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -96,6 +110,25 @@ class Hub:
             self.process.terminate()
             self.process.wait(timeout=20)
 
+    def stop_servers(self) -> None:
+        """End the servers of LocalSpawner, which outlive the hub."""
+        for path in self.servers.glob("*.json"):
+            pid = int(json.loads(path.read_text())["TEST_PID"])
+            with contextlib.suppress(OSError):  # some have ended, and another process may have the number
+                if str(self.servers).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGTERM)
+
+    def wait_until(self, check: Callable[[], Any], what: str, limit_seconds: float = 20) -> None:
+        deadline = time.monotonic() + limit_seconds
+        while not check():
+            assert time.monotonic() < deadline, f"{what} did not come true within {limit_seconds:g} s:\n{self.log()[-3000:]}"
+            time.sleep(0.2)
+
+    def sql(self, statement: str) -> int:
+        """Change the hub's database while it is stopped; returns how many rows changed."""
+        with contextlib.closing(sqlite3.connect(self.folder / "hub.sqlite", isolation_level=None)) as db:
+            return db.execute(statement).rowcount
+
     def log(self) -> str:
         return (self.folder / "hub.log").read_text()
 
@@ -104,10 +137,24 @@ class Hub:
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, trust_env=False, timeout=20, **options)
 
     def api(self, path: str) -> Any:
-        with self.client(headers={"Authorization": f"token {SECRETS['service-gateway']}"}) as client:
-            answer = client.get(f"/hub/api{path}")
+        answer = self.call("GET", path, SECRETS["service-gateway"])
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def call(self, method: str, path: str, token: str, **content: Any) -> httpx.Response:
+        """Use the hub's API with a token, whatever it answers."""
+        with self.client(headers={"Authorization": f"token {token}"}) as client:
+            return client.request(method, f"/hub/api{path}", **content)
+
+    def server_environment(self, user: str, server: str = "", limit_seconds: float = 20) -> dict[str, str]:
+        """The environment that a server of LocalSpawner found, as soon as it runs."""
+        path = self.servers / f"{user}-{server}.json"
+        deadline = time.monotonic() + limit_seconds
+        while not path.exists():
+            assert time.monotonic() < deadline, f"{user}'s server did not start:\n{self.log()[-3000:]}"
+            time.sleep(0.1)
+        found: dict[str, str] = json.loads(path.read_text())
+        return found
 
 
 class Browser:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.hub_process import Browser, Hub
+from tests.unit.roles.jupyterhub.people import asks_for_password, log_in
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 from tests.unit.services.custos_double.browser import Page, query_of
-from tests.unit.services.custos_double.server import PASSWORD, Server
+from tests.unit.services.custos_double.server import Server
 
 TOKEN_SECONDS = 3
 # Enough for KubeSpawner to be made; nothing answers there and nothing is asked.
@@ -49,28 +50,6 @@ def browser(hub: Hub, double: Server) -> Iterator[Browser]:
     person = Browser(hub, double)
     yield person
     person.close()
-
-
-def log_in(browser: Browser, username: str = "alice", password: str = PASSWORD) -> Any:
-    """Go from the hub to the provider's form and back; returns the hub's answer to the provider's code."""
-    away = browser.get("/hub/oauth_login?next=/hub/home")
-    assert away.status_code == 302, away.text
-    page = browser.at_provider.get(away.headers["location"])
-    if page.status_code == 200:  # otherwise the provider knows the person and sends them back at once
-        form = Page(page.text)
-        assert "Custos" in form.title
-        values = {**form.inputs, "username": username, "password": password}
-        action = form.form.get("action") or str(page.url)
-        page = browser.at_provider.post(str(page.url.join(action)), data=values)
-    assert page.status_code in (302, 303), page.text
-    back = urlsplit(page.headers["location"])
-    assert f"{back.scheme}://{back.netloc}" == browser.hub.public
-    return browser.get(f"{back.path}?{back.query}")
-
-
-def asks_for_password(browser: Browser) -> bool:
-    away = browser.get("/hub/oauth_login")
-    return browser.at_provider.get(away.headers["location"]).status_code == 200
 
 
 def test_login_sends_a_proof_key(browser: Browser) -> None:
@@ -148,37 +127,41 @@ def test_expired_token_is_refreshed(browser: Browser, hub: Hub) -> None:
     assert after["id_token"], "without it the next logout would leave the provider's session open"
 
 
-def test_pod_and_claim(tmp_path: Path, hub_python: Path) -> None:
+def test_pod(tmp_path: Path, hub_python: Path) -> None:
     """What UserSpawner asks the cluster for, from the real KubeSpawner, without a cluster."""
     config = tmp_path / "config"
     config.mkdir()
     values = {**VALUES, "extra_config": {"KubeSpawner": {"image_pull_policy": "Always"}}}
     (config / "in.json").write_text(json.dumps([values, SECRETS]))
+    shutil.copy(NAMES_FILE, config / "user_space_names.py")
     (config / "kubeconfig").write_text(KUBECONFIG)
     script = """
 import asyncio, json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:3]
 from hub_settings import settings
 from hub_spawner import UserSpawner
 from kubernetes_asyncio.client import ApiClient
 from traitlets.config import Config
-values, secrets = json.load(open(sys.argv[2]))
+values, secrets = json.load(open(sys.argv[3]))
 async def main():
     spawner = UserSpawner(_mock=True, config=Config(settings(values, secrets)))
     spawner.user.id, spawner.user.name = 7, "Alice.Smith@example.org"
-    spawner.pvc_name = spawner._expand_user_properties(spawner.pvc_name_template)
+    spawner.uid, spawner.gid = 20007, 100  # as the user's space says
     spawner.api_token = "t"
     spawner.get_env = lambda: dict(spawner.environment)
-    pod, claim = await spawner.get_pod_manifest(), spawner.get_pvc_manifest()
-    print(json.dumps([ApiClient().sanitize_for_serialization(made) for made in (pod, claim)]))
+    print(json.dumps([ApiClient().sanitize_for_serialization(await spawner.get_pod_manifest()), spawner.user_namespace_template]))
     await spawner.api.api_client.close()
 asyncio.run(main())
 """
     run = subprocess.run(
-        [hub_python, "-c", script, HUB_FILES, config / "in.json"], capture_output=True, text=True, check=False, env={"KUBECONFIG": str(config / "kubeconfig")}
+        [hub_python, "-c", script, HUB_FILES, config, config / "in.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"KUBECONFIG": str(config / "kubeconfig")},
     )
     assert run.returncode == 0, run.stderr
-    pod, claim = json.loads(run.stdout.splitlines()[-1])
+    pod, namespace = json.loads(run.stdout.splitlines()[-1])
     container = pod["spec"]["containers"][0]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -192,11 +175,9 @@ asyncio.run(main())
     assert container["imagePullPolicy"] == "Always", "extra_config has to win"
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert pod["metadata"]["annotations"]["hub.airavata.org/accounts"].splitlines()[-1] == "alice-smith:x:20007:100::/home/jovyan:/bin/bash"
-    assert claim["metadata"]["annotations"]["hub.airavata.org/uid"] == "20007"
-    assert claim["metadata"]["annotations"]["hub.airavata.org/gid"] == "100"
-    assert claim["spec"]["storageClassName"] == "hub-home"
+    assert namespace.startswith("hub-user-mock-name--")  # of the user it is made for, which is the mock's
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
-    assert volumes["home"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert volumes["home"]["persistentVolumeClaim"]["claimName"] == "home"
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     assert set(mounts) == {"/home/jovyan", "/tmp", "/etc/passwd"}
     assert mounts["/etc/passwd"]["readOnly"] is True

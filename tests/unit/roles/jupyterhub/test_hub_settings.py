@@ -59,7 +59,7 @@ def test_named_servers(limit: int, allowed: bool, per_user: int) -> None:
 def test_services_have_roles_and_nothing_more(cull: dict[str, Any], services: list[str]) -> None:
     hub = made(cull={**VALUES["cull"], **cull}, hub__services={"gateway": ["read:users"]})["JupyterHub"]
     assert [service["name"] for service in hub["services"]] == services
-    assert [role["services"] for role in hub["load_roles"]] == [[name] for name in services]
+    assert [role["services"] for role in hub["load_roles"] if "services" in role] == [[name] for name in services]
     assert hub["services"][0]["api_token"] == SECRETS["service-gateway"]
     assert not any(service.get("admin") for service in hub["services"])
 
@@ -125,3 +125,55 @@ def test_passwd_file_has_one_line_for_the_user_whatever_the_name(name: str, logi
     lines = passwd_file(name, 20007, 100, "/home/jovyan").splitlines()
     assert lines[2:] == [f"{login}:x:20007:100::/home/jovyan:/bin/bash"]
     assert [line.split(":")[2] for line in lines] == ["0", "65534", "20007"]
+
+
+def test_a_server_may_do_one_thing_more_than_by_default() -> None:
+    """JupyterHub's own roles of users and servers, and the right to the owner's access token. Its real defaults are in test_hub_gateway.py."""
+    roles = {role["name"]: role["scopes"] for role in made()["JupyterHub"]["load_roles"] if "services" not in role}
+    assert roles == {
+        "user": ["self", "custom:access-token:read!user"],
+        "server": ["users:activity!user", "access:servers!server", "custom:access-token:read!user"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("login", "client", "expected"),
+    [
+        ({}, {}, {"scope": ["openid", "profile", "email"], "username_claim": "preferred_username", "login_service": "Custos"}),
+        ({"name": ""}, {"name": "CILogon"}, {"login_service": "CILogon"}),
+        ({"scope": []}, {"scope": ["openid", "org.cilogon.userinfo"]}, {"scope": ["openid", "org.cilogon.userinfo"]}),
+        ({"username_claim": ""}, {"username_claim": "email"}, {"username_claim": "email"}),
+        ({"username_claim": "eppn"}, {"username_claim": "email"}, {"username_claim": "eppn"}),
+        (
+            {"extra_authorize_params": {"prompt": "login", "idphint": "b"}},
+            {"authorize_params": {"kc_idp_hint": "oidc", "idphint": "a"}},
+            {"extra_authorize_params": {"kc_idp_hint": "oidc", "idphint": "b", "prompt": "login"}},
+        ),
+    ],
+)
+def test_what_the_site_leaves_empty_is_as_the_preset_says(login: dict[str, Any], client: dict[str, Any], expected: dict[str, Any]) -> None:
+    secrets = {**SECRETS, "oidc-client.json": json.dumps({**json.loads(SECRETS["oidc-client.json"]), **client})}
+    found = settings({**VALUES, "login": {**VALUES["login"], **login}}, secrets)["GenericOAuthenticator"]
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("login", "managed"),
+    [({}, False), ({"manage_groups": True}, True), ({"admin": {**VALUES["login"]["admin"], "groups": ["a"]}}, True)],
+)
+def test_groups_are_the_providers_when_a_rule_needs_them(login: dict[str, Any], managed: bool) -> None:
+    found = settings({**VALUES, "login": {**VALUES["login"], **login}}, SECRETS)
+    assert found["Authenticator"]["manage_groups"] is managed
+    # oauthenticator does not start with this set and groups not managed
+    assert ("auth_state_groups_key" in found["GenericOAuthenticator"]) is managed
+
+
+def test_kernels_keep_a_token_only_where_there_is_a_gateway() -> None:
+    assert made()["HandOverMixin"]["gateway_environment"] == {}
+    with_gateway = made(gateway__airavata={"gateway_id": "seagrid"})["HandOverMixin"]["gateway_environment"]
+    assert with_gateway == {
+        "GATEWAY_ID": "seagrid",
+        "AUTH_SERVER_URL": "https://login.example.org",
+        "AUTH_REALM": "10000002",
+        "HUB_TOKEN_VARIABLES": "CS_ACCESS_TOKEN UPSTREAM_TOKEN",
+    }

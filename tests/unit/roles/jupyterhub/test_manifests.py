@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hub_settings import settings
 
-from tests.unit.roles.jupyterhub.conftest import TOP
+from tests.unit.roles.jupyterhub.conftest import HUB_FILES, TOP
 
 Manifests = list[dict[str, Any]]
 SECRETS = {"cookie-secret": "aa" * 32, "crypt-key": "bb" * 32, "proxy-token": "cc" * 32, "service-gateway": "dd" * 32}
@@ -68,13 +68,12 @@ def pods(manifests: Manifests) -> list[dict[str, Any]]:
 def test_every_object_has_a_place(manifests: Manifests) -> None:
     assert len({(made["kind"], made["metadata"]["name"], made["metadata"].get("namespace")) for made in manifests}) == len(manifests)
     for made in manifests:
-        assert made["kind"] == "Namespace" or made["metadata"]["namespace"] in ("hub", "hub-users")
+        assert made["kind"] in ("Namespace", "ClusterRole", "ClusterRoleBinding") or made["metadata"]["namespace"] == "hub"
 
 
-def test_namespaces_come_first_and_are_restricted(manifests: Manifests) -> None:
-    assert [made["metadata"]["name"] for made in manifests[:2]] == ["hub", "hub-users"]
-    for made in manifests[:2]:
-        assert made["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+def test_the_namespace_comes_first_and_is_restricted(manifests: Manifests) -> None:
+    assert [made["metadata"]["name"] for made in manifests if made["kind"] == "Namespace"] == ["hub"]
+    assert manifests[0]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_pods_are_restricted(manifests: Manifests) -> None:
@@ -97,33 +96,20 @@ def test_only_the_hub_gets_a_token_of_the_cluster(manifests: Manifests) -> None:
     assert tokens == {"hub": True, "proxy": False}
 
 
-def test_the_hub_may_touch_nothing_but_users_pods_and_homes(manifests: Manifests) -> None:
-    assert not [made for made in manifests if made["kind"].startswith("Cluster")]
+def test_the_hub_may_only_look_at_pods_and_ask_for_spaces(manifests: Manifests) -> None:
+    """Users' pods it starts by the ClusterRole that the controller of user spaces binds in each user's namespace."""
+    everywhere = [made for made in manifests if made["kind"] == "ClusterRole"]
+    assert [made["rules"] for made in everywhere] == [[{"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]}]]
     roles = [made for made in manifests if made["kind"] == "Role"]
-    assert [made["metadata"]["namespace"] for made in roles] == ["hub-users"]
-    rights = {resource: set(rule["verbs"]) for rule in roles[0]["rules"] for resource in rule["resources"]}
-    assert rights == {
-        "pods": {"get", "list", "watch", "create", "delete"},
-        "persistentvolumeclaims": {"get", "create", "delete"},
-        "events": {"get", "list", "watch"},
-    }
+    assert [made["metadata"]["namespace"] for made in roles] == ["hub"]
+    assert roles[0]["rules"] == [{"apiGroups": ["hub.airavata.org"], "resources": ["userspaces"], "verbs": ["get", "create", "update", "delete"]}]
 
 
-@pytest.mark.parametrize("namespace", ["hub", "hub-users"])
-def test_nothing_but_names_is_allowed_by_default(manifests: Manifests, namespace: str) -> None:
-    spec = one(manifests, "NetworkPolicy", "default", namespace)["spec"]
+def test_nothing_but_names_is_allowed_by_default(manifests: Manifests) -> None:
+    spec = one(manifests, "NetworkPolicy", "default")["spec"]
     assert (spec["podSelector"], spec["policyTypes"]) == ({}, ["Ingress", "Egress"])
     assert "ingress" not in spec
     assert [[port["port"] for port in rule["ports"]] for rule in spec["egress"]] == [[53, 53]]
-
-
-def test_users_pods_reach_hub_and_internet_only(manifests: Manifests) -> None:
-    rules = one(manifests, "NetworkPolicy", "singleuser")["spec"]["egress"]
-    blocks = [peer["ipBlock"] for rule in rules for peer in rule["to"] if "ipBlock" in peer]
-    assert [block["cidr"] for block in blocks] == ["0.0.0.0/0"]
-    assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(blocks[0]["except"])
-    inside = [peer for rule in rules for peer in rule["to"] if "podSelector" in peer]
-    assert [peer["podSelector"]["matchLabels"]["component"] for peer in inside] == ["hub"]
 
 
 def test_the_hub_reaches_what_it_needs(manifests: Manifests) -> None:
@@ -138,7 +124,7 @@ def test_the_hub_reaches_what_it_needs(manifests: Manifests) -> None:
 
 def test_the_config_is_what_the_hub_reads(manifests: Manifests) -> None:
     data = one(manifests, "ConfigMap", "hub")["data"]
-    assert set(data) == {"jupyterhub_config.py", "hub_login.py", "hub_settings.py", "hub_spawner.py", "values.json", "ca.crt"}
+    assert set(data) == {path.name for path in HUB_FILES.iterdir() if path.is_file()} | {"user_space_names.py", "values.json", "ca.crt"}
     values = json.loads(data["values.json"])
     secret = {name: base64.b64decode(text).decode() for name, text in one(manifests, "Secret", "hub")["data"].items()}
     made = settings(values, secret)
@@ -164,12 +150,13 @@ def test_choices_of_a_site(render: Callable[..., Manifests]) -> None:
         jupyterhub_services={"gateway": ["read:users"]},
         jupyterhub_login_issuer="https://login.example.org/realm",
         jupyterhub_namespace="lab",
-        jupyterhub_users_namespace="lab-users",
+        jupyterhub_user_namespace_prefix="lab-user-",
         jupyterhub_profiles=[],
     )
     assert base64.b64decode(one(made, "Secret", "hub")["data"]["service-gateway"]).decode() == SECRETS["service-gateway"]
-    assert {made_["metadata"].get("namespace") for made_ in made} == {None, "lab", "lab-users"}
+    assert {made_["metadata"].get("namespace") for made_ in made} == {None, "lab"}
     egress = one(made, "NetworkPolicy", "hub")["spec"]["egress"][-1]
     assert egress == {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443, "protocol": "TCP"}]}
     hub = settings(json.loads(one(made, "ConfigMap", "hub")["data"]["values.json"]), {**SECRETS, "oidc-client.json": json.dumps(CLIENT)})
     assert hub["ConfigurableHTTPProxy"]["api_url"] == "http://proxy-api.lab.svc.cluster.local:8001"
+    assert (hub["SpaceMixin"]["hub_namespace"], hub["SpaceMixin"]["namespace_prefix"]) == ("lab", "lab-user-")
