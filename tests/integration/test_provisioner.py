@@ -47,10 +47,15 @@ def role_objects() -> list[dict[str, Any]]:
         "nfs_provisioner_server": SERVER,
         "nfs_provisioner_export": EXPORT,
         "nfs_provisioner_name": NAME,
-        "nfs_provisioner_storage_class": "hub-home",
-        "nfs_provisioner_storage_class_default": False,
-        "nfs_provisioner_mount_options": ["nfsvers=4.2", "nosuid"],
-        "__nfs_provisioner_parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", "archiveOnDelete": "true"},
+        "__nfs_provisioner_classes": [
+            {
+                "name": "hub-home",
+                "annotations": {},
+                "parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", "archiveOnDelete": "true"},
+                "mount_options": ["nfsvers=4.2", "nosuid"],
+                "expansion": True,
+            }
+        ],
     }
     return list(yaml.safe_load_all(environment.from_string(text).render(values)))
 
