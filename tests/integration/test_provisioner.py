@@ -430,6 +430,8 @@ def test_damaged_archive_is_not_given_back(cluster: Cluster, instance: Instance)
     cluster.claim("home-dora", **{"hub.airavata.org__restore": "latest"})
     assert "'thesis' has another content" in cluster.event("home-dora", "RestoreRefused")[1]
     (archive / "thesis").write_text("home-dora")  # mended from a backup
+    instance.stop()  # it would read it again by itself, in five minutes
+    instance.start()
     cluster.bound("home-dora", 60)
     assert (instance.base / "users/home-dora/thesis").read_text() == "home-dora"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from .volumes import Volumes
 log = logging.getLogger(__name__)
 _ROUND_SECONDS = 300.0
 _PATIENCE_SECONDS = 1.0
+_DOUBT_SECONDS = 300.0
 _NICE = 19
 
 
@@ -35,7 +37,7 @@ class Archivist:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._asked: dict[str, Callable[[], None]] = {}
-        self._proofs: dict[str, list[str]] = {}
+        self._proofs: dict[str, tuple[list[str], float]] = {}  # and when a bad one is worth another look
 
     def start(self) -> None:
         """Begin."""
@@ -53,14 +55,15 @@ class Archivist:
     def proof(self, name: str, done: Callable[[], None]) -> list[str] | None:
         """What differs between an archive and its manifest (nothing: it is whole), or None while that is not known; then `done` is called later."""
         with self._lock:
-            if name in self._proofs:
-                return self._proofs[name]
+            problems, until = self._proofs.get(name, (None, 0.0))
+            if problems is not None and time.monotonic() < until:
+                return problems
             self._asked[name] = done
         self._wake.set()
         return None
 
     def forget(self, name: str) -> None:
-        """An archive is taken back, or is to be read again."""
+        """An archive is taken back."""
         with self._lock:
             self._proofs.pop(name, None)
 
@@ -88,8 +91,12 @@ class Archivist:
         for name in self._archives.forget_gone():
             log.info("the manifest of %s is removed: the archive is gone", name)
         archives = self._volumes.archives()
+        names = {archive.name for archive in archives}
         with self._lock:
             asked = list(self._asked)
+            gone = [self._asked.pop(name) for name in asked if name not in names]
+        for done in gone:
+            done()
         # Those that somebody waits for come first.
         for archive in sorted(archives, key=lambda archive: archive.name not in asked):
             self._one(archive)
@@ -105,16 +112,22 @@ class Archivist:
             with self._lock:
                 done = self._asked.get(name)
             if done is not None:
-                problems = self._archives.verify(name, self._pace)
-                with self._lock:
-                    self._proofs[name] = problems
-                    del self._asked[name]
-                log.log(logging.ERROR if problems else logging.INFO, "archive %s: %s", name, "; ".join(problems) or "verified")
-                done()
+                self._prove(name, done)
             elif name not in self._proofs and is_due(name, self._settings.delete_archives_after_days, utc()):
                 self._delete(archive)
         except (StorageError, RefusedError) as error:  # the others are worth a try
             log.error("archive %s: %s", name, error)
+
+    def _prove(self, name: str, done: Callable[[], None]) -> None:
+        try:
+            problems = self._archives.verify(name, self._pace)
+        except StorageError as error:
+            problems = [str(error)]
+        log.log(logging.ERROR if problems else logging.INFO, "archive %s: %s", name, "; ".join(problems) or "verified")
+        with self._lock:
+            self._proofs[name] = (problems, time.monotonic() + _DOUBT_SECONDS if problems else float("inf"))
+            self._asked.pop(name, None)
+        done()
 
     def _delete(self, archive: Archive) -> None:
         summary = self._archives.summary(archive.name)

@@ -271,7 +271,6 @@ class Controller:
             )
             return None
         if problems:
-            self._archivist.forget(archive.name)  # the next try reads it again
             raise RefusedError(
                 "RestoreRefused", f"the archive {archive.name} is not what was archived: {'; '.join(problems[:3])}; see `hub-provisioner verify-archive`"
             )

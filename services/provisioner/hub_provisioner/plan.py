@@ -392,12 +392,13 @@ def due_limits(volume: Object, size: int, classes: dict[str, Object], settings: 
 
 def fullness(usage: limits.Usage, settings: Settings) -> tuple[str, str] | None:
     """Reason and message of the event that a volume deserves, or None."""
-    if not settings.warn_percent or usage.percent < settings.warn_percent:
+    over_soft = 0 < usage.soft < usage.used or 0 < usage.inode_soft < usage.inodes
+    if not settings.warn_percent or (usage.percent < settings.warn_percent and not over_soft):
         return None
     has = f"{quantity.round_show(usage.used)} of {quantity.round_show(usage.limit)}, {usage.inodes} of {usage.inode_limit or 'any number of'} files"
     if usage.percent >= _FULL_PERCENT:
         return "VolumeFull", f"the volume is full: {has}; nothing can be written until files are deleted, or until the claim asks for more"
-    return "VolumeAlmostFull", f"the volume is almost full: {has}"
+    return "VolumeAlmostFull", f"the volume is {'above its soft limit, so that soon nothing can be written' if over_soft else 'almost full'}: {has}"
 
 
 def usage_annotations(claim: Object, usage: limits.Usage) -> dict[str, str]:

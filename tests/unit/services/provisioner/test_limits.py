@@ -55,6 +55,9 @@ def test_as_xfs_keeps_them() -> None:
         (Usage(1, 100, 95, 100), 95, "VolumeAlmostFull"),  # files are counted like bytes
         (Usage(1, 100, 100, 100), 100, "VolumeFull"),
         (Usage(101, 100, 1, 0), 101, "VolumeFull"),
+        (Usage(51, 100, 1, 0, 50, 0), 51, "VolumeAlmostFull"),
+        (Usage(50, 100, 1, 100, 50, 50), 50, None),
+        (Usage(1, 100, 51, 100, 50, 50), 51, "VolumeAlmostFull"),
     ],
 )
 def test_fullness(usage: Usage, percent: int, reason: str | None) -> None:
