@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from . import manifest, pattern
-from .errors import StorageError
+from .errors import RefusedError, StorageError
 from .manifest import Pace
 from .plan import Archive
 from .volumes import DIRECTORY, PRIVATE, TRASH, Volumes, closing
@@ -60,7 +60,8 @@ class Archives:
     def _open(self, name: str) -> Iterator[tuple[int, int, int]]:
         """Descriptors of the export, of the folder of manifests and of an archive."""
         with self._volumes.root() as root, self._volumes.private(root, _FOLDER) as folder:
-            pattern.check_name(name, "the archive's name")
+            if not name.startswith(pattern.RESERVED_PREFIX) or "/" in name:
+                raise RefusedError("ArchiveRefused", f"{name[:250]!r} is not the name of an archive: {pattern.RESERVED_PREFIX}...")
             try:
                 tree = os.open(name, DIRECTORY, dir_fd=root)
             except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import subprocess
@@ -104,14 +103,12 @@ def test_trusted_notebooks_stay_trusted(module: Any, home: Path) -> None:
 
 
 @pytest.mark.parametrize("home", [SMALL], indirect=True)
-def test_the_notice_of_a_page_is_of_now(module: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(home))
-    notice = module.HomeNotice("4.4.0")
-    assert asyncio.run(notice()) is None
+def test_room_is_told_as_it_is_now(module: Any, home: Path) -> None:
+    assert module.fullness(str(home)) == ""
     fill(home)
-    assert "Your home is full" in asyncio.run(notice())
+    assert "Your home is full" in module.fullness(str(home))
     (home / "big").unlink()
-    assert asyncio.run(notice()) is None
+    assert module.fullness(str(home)) == ""
 
 
 def test_a_home_that_cannot_be_asked_is_not_called_full(module: Any, tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ def test_stopped_in_the_middle_it_goes_on(base: Path) -> None:
     assert archives.verify(name, no_wait) == []
 
 
+def test_longest_names(base: Path) -> None:
+    volumes = volumes_at(base)
+    long = again(ALICE, path=("n" * 200, "c" * 200), claim="c" * 200)
+    volumes.ensure(long)
+    name = volumes.archive(long.path, "pvc-a", "0f0e0d0c-0000-4000-8000-000000000000")
+    assert name is not None
+    archives = Archives(volumes)
+    archives.checksum(name, no_wait)
+    assert archives.verify(name, no_wait) == []
+    assert archives.forget_gone() == []
+
+
 @pytest.mark.parametrize("name", ["archived-none", "../etc", "archived-a/../../etc", ".hub", ""])
 def test_names_that_are_no_archive(base: Path, name: str) -> None:
     _volumes, archives, _name = archived(base, BookQuota())
