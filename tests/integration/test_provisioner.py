@@ -420,7 +420,7 @@ def test_archive_is_given_back_to_its_owner_alone(cluster: Cluster, instance: In
     cluster.change("home-rita", annotations={"hub.airavata.org/uid": "20001"})
     cluster.bound("home-rita")
     assert (instance.base / "users/home-rita/thesis").read_text() == "home-rita"
-    assert archive.name in cluster.event("home-rita", "ProvisioningSucceeded")[1]
+    wait_for("the event", lambda: any(f"taken back from the archive {archive.name}" in text for _kind, _why, text in cluster.events("home-rita")))
     assert not archive.exists()
 
 

@@ -492,6 +492,7 @@ class Controller:
 
     def _tell_deleted(self, record: dict[str, Any]) -> None:
         """Tell that an archive was deleted, about the lease: its claim and namespace may be gone for long."""
+        self._trash.set()
         try:
             lease = self._elector.read()
         except ApiError as error:
