@@ -90,6 +90,7 @@ def test_server_speaks_nfs_4_2_alone() -> None:
     text = render("nfs_server/templates/nfs.conf.j2", nfs_server_threads=16, nfs_server_grace_seconds=10, nfs_server_lease_seconds=10)
     on = [line for line in text.splitlines() if line.startswith("vers") and line.endswith("=y")]
     assert on == ["vers4=y", "vers4.2=y"]
+    assert "\n[mountd]\nmanage-gids=n\n" in text  # or no group of a shared folder counts
 
 
 FOLDERS = [
