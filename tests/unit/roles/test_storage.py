@@ -148,7 +148,7 @@ def test_classes_that_say_something_else_are_made_anew(tmp_path: Path) -> None:
         ({}, ""),
         ({"nfs_provisioner_delete_archives_after_days": 30}, "Nothing was changed"),
         ({"nfs_provisioner_delete_archives_after_days": 30, "nfs_provisioner_delete_archives_confirm": "yes"}, "deleted for ever"),
-        ({"nfs_provisioner_delete_archives_after_days": 30, "nfs_provisioner_delete_archives_confirm": "/srv/hub"}, ""),
+        ({"nfs_provisioner_delete_archives_after_days": "30", "nfs_provisioner_delete_archives_confirm": "/srv/hub"}, ""),
         ({"nfs_provisioner_shared_folders": [{"name": "a/b", "gid": 5000, "size_gib": 1}]}, "a name of its own"),
         ({"nfs_provisioner_shared_folders": [{"name": "a", "gid": 5000, "size_gib": 1}] * 2}, "a name of its own"),
         ({"nfs_provisioner_shared_folders": [{"name": "a", "gid": 0, "size_gib": 1}]}, "gid of at least"),
@@ -198,9 +198,9 @@ def test_unit_has_few_rights_and_writes_to_the_export_alone() -> None:
     assert [line for line in lines if line.startswith("ReadWritePaths")] == ["ReadWritePaths=/srv/hub"]
 
 
-@pytest.mark.parametrize(("days", "confirm"), [(0, ""), (0, "/srv/hub"), (30, "/srv/hub")])
-def test_unit_deletes_archives_only_when_it_is_told(days: int, confirm: str) -> None:
+@pytest.mark.parametrize(("days", "confirm"), [(0, ""), (0, "/srv/hub"), ("0", ""), (30, "/srv/hub"), ("30", "/srv/hub")])
+def test_unit_deletes_archives_only_when_it_is_told(days: int | str, confirm: str) -> None:
     values = {"nfs_provisioner_delete_archives_after_days": days, "nfs_provisioner_delete_archives_confirm": confirm}
     text = render("nfs_provisioner/templates/hub-nfs-provisioner.service.j2", **{**PROVISIONER, **values})
-    assert ("--delete-archives-after-days=30 \\\n  --delete-archives-confirm=/srv/hub \\\n" in text) is bool(days)
-    assert ("--delete-archives" in text) is bool(days)
+    assert ("--delete-archives-after-days=30 \\\n  --delete-archives-confirm=/srv/hub \\\n" in text) is bool(int(days))
+    assert ("--delete-archives" in text) is bool(int(days))

@@ -19,6 +19,7 @@ from hub_provisioner.errors import NotLeaderError
 from hub_provisioner.limits import Limits
 from hub_provisioner.metrics import Metrics
 from hub_provisioner.plan import Settings
+from prometheus_client import generate_latest
 
 from .test_archives import SHARED, archived, base, no_wait
 from .test_plan import CLASS, SHARED_CLASS, bound, changed
@@ -111,6 +112,12 @@ def test_shared_folder_gets_the_limit_of_the_larger_of_its_classes(site: tuple[C
     rows, shared, _archives = controller._read_usage()
     assert [row[2] for row in rows] == ["pvc-u1"]
     assert [(path, usage.limit) for path, usage in shared] == [("shared/course", 80 * 2**30)]
+    told = generate_latest(controller.metrics.registry).decode()
+    assert 'hub_shared_folder_limit_bytes{folder="shared/course"} 8.589934592e+10' in told
+    labels = 'namespace="hub-users",persistentvolume="pvc-u1",persistentvolumeclaim="home-alice"'
+    assert f"hub_volume_limit_inodes{{{labels}}} 131072.0" in told
+    assert f"hub_volume_soft_limit_bytes{{{labels}}} 0.0" in told
+    assert 'hub_storage_orphans{kind="unknown_directories"} 0.0' in told
 
 
 def test_a_claim_tells_its_use_and_hears_of_it_once(site: tuple[Controller, BookQuota, Server, Path]) -> None:
