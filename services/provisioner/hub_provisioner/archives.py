@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import manifest, pattern
 from .errors import RefusedError, StorageError
@@ -50,6 +50,14 @@ def utc() -> str:
     return datetime.now(timezone.utc).strftime(_STAMP)
 
 
+class _Opened(NamedTuple):
+    """Descriptors of the export, of the folder of manifests and of an archive."""
+
+    root: int
+    folder: int
+    tree: int
+
+
 class Archives:
     """The archives of one export."""
 
@@ -57,8 +65,7 @@ class Archives:
         self._volumes = volumes
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[tuple[int, int, int]]:
-        """Descriptors of the export, of the folder of manifests and of an archive."""
+    def _open(self, name: str) -> Iterator[_Opened]:
         with self._volumes.root() as root, self._volumes.private(root, _FOLDER) as folder:
             if not name.startswith(pattern.RESERVED_PREFIX) or "/" in name:
                 raise RefusedError("ArchiveRefused", f"{name[:250]!r} is not the name of an archive: {pattern.RESERVED_PREFIX}...")
@@ -67,7 +74,7 @@ class Archives:
             except OSError as error:
                 raise StorageError(f"the archive {name} cannot be opened: {error.strerror}") from error
             with closing(tree):
-                yield root, folder, tree
+                yield _Opened(root, folder, tree)
 
     def summary(self, name: str) -> Summary | None:
         """What the manifest of an archive says of itself; None while there is none, or no complete one."""
@@ -81,10 +88,10 @@ class Archives:
 
     def checksum(self, name: str, pace: Pace) -> Summary:
         """Make the manifest of an archive, or go on with it. May take long; ends when `pace` raises, to be called again."""
-        with self._open(name) as (_root, folder, tree):
-            part = os.open(name + _PART, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        with self._open(name) as opened:
+            part = os.open(name + _PART, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=opened.folder)
             with os.fdopen(part, "r+b") as stream:
-                totals = manifest.write(tree, stream, pace)
+                totals = manifest.write(opened.tree, stream, pace)
                 stream.seek(0)
                 own = hashlib.sha256()
                 for chunk in iter(lambda: stream.read(2**20), b""):
@@ -92,8 +99,8 @@ class Archives:
                 summary = Summary(**asdict(totals), sha256=own.hexdigest())
                 os.setxattr(stream.fileno(), _TOTALS, json.dumps(asdict(summary)).encode())
                 os.fsync(stream.fileno())
-            os.rename(name + _PART, name + _DONE, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
+            os.rename(name + _PART, name + _DONE, src_dir_fd=opened.folder, dst_dir_fd=opened.folder)
+            os.fsync(opened.folder)
             return summary
 
     def verify(self, name: str, pace: Pace) -> list[str]:
@@ -104,7 +111,7 @@ class Archives:
         summary = self.summary(name)
         if summary is None:
             raise StorageError(f"the archive {name} has no complete manifest yet")
-        with self._open(name) as (_root, folder, tree), os.fdopen(os.open(name + _DONE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder), "rb") as stream:
+        with self._open(name) as opened, os.fdopen(os.open(name + _DONE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=opened.folder), "rb") as stream:
             own = hashlib.sha256()
             for chunk in iter(lambda: stream.read(2**20), b""):
                 own.update(chunk)
@@ -112,7 +119,7 @@ class Archives:
                 return ["the manifest itself has another content"]
             stream.seek(0)
             try:
-                return list(islice(manifest.compare(tree, stream, pace), _TOLD))
+                return list(islice(manifest.compare(opened.tree, stream, pace), _TOLD))
             except ValueError as error:
                 return [str(error)]
 
@@ -145,10 +152,10 @@ class Archives:
             "bytes": summary.bytes,
             "manifest_sha256": summary.sha256,
         }
-        with self._open(archive.name) as (root, _folder, _tree), self._volumes.private(root) as private, self._volumes.private(root, TRASH) as trash:
+        with self._open(archive.name) as opened, self._volumes.private(opened.root) as private, self._volumes.private(opened.root, TRASH) as trash:
             self._write_down(private, record)
-            os.rename(archive.name, archive.name, src_dir_fd=root, dst_dir_fd=trash)
-            os.fsync(root)
+            os.rename(archive.name, archive.name, src_dir_fd=opened.root, dst_dir_fd=trash)
+            os.fsync(opened.root)
             os.fsync(trash)
         return record
 
