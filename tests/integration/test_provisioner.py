@@ -47,10 +47,15 @@ def role_objects() -> list[dict[str, Any]]:
         "nfs_provisioner_server": SERVER,
         "nfs_provisioner_export": EXPORT,
         "nfs_provisioner_name": NAME,
-        "nfs_provisioner_storage_class": "hub-home",
-        "nfs_provisioner_storage_class_default": False,
-        "nfs_provisioner_mount_options": ["nfsvers=4.2", "nosuid"],
-        "__nfs_provisioner_parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", "archiveOnDelete": "true"},
+        "__nfs_provisioner_classes": [
+            {
+                "name": "hub-home",
+                "annotations": {},
+                "parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", "archiveOnDelete": "true"},
+                "mount_options": ["nfsvers=4.2", "nosuid"],
+                "expansion": True,
+            }
+        ],
     }
     return list(yaml.safe_load_all(environment.from_string(text).render(values)))
 
@@ -77,12 +82,12 @@ class Cluster:
         self.account = self.server.folder / "account.kubeconfig"
         self.account.write_text(self.server.config_for(base64.b64decode(token).decode()))
 
-    def add_class(self, name: str, **parameters: str) -> None:
+    def add_class(self, name: str, mount_options: tuple[str, ...] = (), **parameters: str) -> None:
         klass = {
             "metadata": {"name": name},
             "provisioner": NAME,
             "parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", **parameters},
-            "mountOptions": ["nfsvers=4.2"],
+            "mountOptions": ["nfsvers=4.2", *mount_options],
             "allowVolumeExpansion": True,
         }
         self.api.request("POST", "/apis/storage.k8s.io/v1/storageclasses", klass)
@@ -149,8 +154,8 @@ class Cluster:
 class Instance:
     """One running provisioner."""
 
-    def __init__(self, cluster: Cluster, base: Path, identity: str) -> None:
-        self.base, self._cluster, self._identity = base, cluster, identity
+    def __init__(self, cluster: Cluster, base: Path, identity: str, *options: str) -> None:
+        self.base, self._cluster, self._identity, self._options = base, cluster, identity, options
         self.port = free_port()
         base.mkdir(exist_ok=True)
         base.chmod(0o711)
@@ -161,7 +166,7 @@ class Instance:
         argv = [
             PYTHON, "-m", "hub_provisioner", f"--kubeconfig={self._cluster.account}", f"--server={SERVER}", f"--export={EXPORT}",
             f"--base={self.base}", "--quota=none", "--base-is-a-folder", f"--lease-namespace={NAMESPACE}", "--lease-seconds=9",
-            f"--identity={self._identity}", f"--metrics-port={self.port}",
+            f"--identity={self._identity}", f"--metrics-port={self.port}", *self._options,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(TOP / "services/provisioner")}, stdout=log, stderr=log)
@@ -345,6 +350,170 @@ def test_two_claims_never_share_a_directory(cluster: Cluster, instance: Instance
     cluster.delete("first")
     cluster.bound("second", 30)  # as soon as the first is archived
     assert len(list(instance.base.glob("archived-shared-*"))) == 1
+
+
+# Shared folders
+
+
+def test_claims_share_a_folder_that_outlives_them(cluster: Cluster, instance: Instance) -> None:
+    shared = {"shared": "true", "pathPattern": "shared/course", "gid": "5000", "sizeGib": "50", "mode": "2775"}
+    cluster.add_class("course", ("ro",), **shared)
+    cluster.add_class("course-write", **shared)
+    cluster.claim("reader", "course")
+    cluster.claim("writer", "course-write", **{"hub.airavata.org__uid": "20002"})
+    for name in ("reader", "writer"):
+        cluster.bound(name)
+        spec = cluster.volume_of(name)["spec"]
+        assert (spec["nfs"]["path"], spec["capacity"]["storage"]) == ("/srv/hub/shared/course", "50Gi")
+        assert ("ro" in spec["mountOptions"]) is (name == "reader")
+    folder = instance.base / "shared/course"
+    assert (folder.stat().st_uid, folder.stat().st_gid, stat.S_IMODE(folder.stat().st_mode)) == (0, 5000, 0o2775)
+    (folder / "lecture").write_text("kept")
+    cluster.claim("thief", "hub-home")
+    cluster.bound("thief")
+    cluster.add_class("home-in-shared", pathPattern="shared/course/${.PVC.name}")
+    cluster.claim("inside", "home-in-shared")
+    cluster.event("inside", "PathInUse")
+    volume = cluster.delete("writer")
+    cluster.gone(volume)
+    kind, text = cluster.event(volume, "VolumeRetained", "default")
+    assert kind == "Normal"
+    assert "stays with its files; only the claim users/writer is gone" in text
+    cluster.gone(cluster.delete("reader"))
+    assert (folder / "lecture").read_text() == "kept"
+    assert "leads through" in cluster.event("inside", "PathRefused")[1]  # nobody's claim, and still nobody's place
+    assert not list(instance.base.glob("archived-shared-*"))
+    cluster.claim("reader", "course")
+    cluster.bound("reader")
+    assert (folder / "lecture").read_text() == "kept"
+
+
+def test_shared_folder_is_as_big_as_its_class_says(cluster: Cluster, instance: Instance) -> None:
+    cluster.add_class("small", shared="true", pathPattern="shared/small", gid="5000", sizeGib="2")
+    cluster.claim("greedy", "small", "3Gi")
+    assert "the shared folder has 2Gi" in cluster.event("greedy", "SizeRefused")[1]
+    assert not (instance.base / "shared").exists()
+
+
+# Archives
+
+
+def archived(cluster: Cluster, instance: Instance, name: str, **annotations: str) -> Path:
+    """Have a claim with a file, delete it, and wait for the checksums of its archive."""
+    cluster.claim(name, **annotations)
+    uid = cluster.bound(name)["metadata"]["uid"]
+    (instance.base / "users" / name / "thesis").write_text(name)
+    cluster.gone(cluster.delete(name))
+    (archive,) = instance.base.glob(f"archived-users-{name}-{uid}-*")
+    wait_for("its checksums", (instance.base / ".hub/manifests" / f"{archive.name}.sha256").exists)
+    return archive
+
+
+def test_archive_is_given_back_to_its_owner_alone(cluster: Cluster, instance: Instance) -> None:
+    archive = archived(cluster, instance, "home-rita")
+    latest = {"hub.airavata.org__restore": "latest"}
+    cluster.claim("home-rita", **latest, **{"hub.airavata.org__uid": "20666"})
+    assert "user 20666 has no archive" in cluster.event("home-rita", "RestoreRefused")[1]
+    cluster.change("home-rita", annotations={"hub.airavata.org/restore": archive.name})
+    wait_for("the refusal by name", lambda: any("nobody is given another's files" in text for _kind, _why, text in cluster.events("home-rita")))
+    assert archive.is_dir()
+    cluster.change("home-rita", annotations={"hub.airavata.org/uid": "20001"})
+    cluster.bound("home-rita")
+    assert (instance.base / "users/home-rita/thesis").read_text() == "home-rita"
+    wait_for("the event", lambda: any(f"taken back from the archive {archive.name}" in text for _kind, _why, text in cluster.events("home-rita")))
+    assert not archive.exists()
+
+
+def test_damaged_archive_is_not_given_back(cluster: Cluster, instance: Instance) -> None:
+    archive = archived(cluster, instance, "home-dora")
+    (archive / "thesis").write_text("rotten")
+    cluster.claim("home-dora", **{"hub.airavata.org__restore": "latest"})
+    assert "'thesis' has another content" in cluster.event("home-dora", "RestoreRefused")[1]
+    (archive / "thesis").write_text("home-dora")  # mended from a backup
+    instance.stop()  # it would read it again by itself, in five minutes
+    instance.start()
+    cluster.bound("home-dora", 60)
+    assert (instance.base / "users/home-dora/thesis").read_text() == "home-dora"
+
+
+def test_restore_through_kills(cluster: Cluster, instance: Instance) -> None:
+    names = [f"back-{number}" for number in range(8)]
+    for name in names:
+        archived(cluster, instance, name)
+    for name in names:
+        cluster.claim(name, **{"hub.airavata.org__restore": "latest"})
+    for _round in range(5):
+        time.sleep(0.8)
+        instance.kill()
+        instance.start()
+    for name in names:
+        cluster.bound(name, 120)
+        assert (instance.base / "users" / name / "thesis").read_text() == name
+    assert not list(instance.base.glob("archived-*"))
+
+
+def made_old(archive: Path) -> Path:
+    return archive.rename(archive.with_name(re.sub(r"\d{8}T\d{6}Z$", "20200101T000000Z", archive.name)))
+
+
+def test_archives_are_deleted_only_when_it_was_confirmed(cluster: Cluster, instance: Instance) -> None:
+    old, young = made_old(archived(cluster, instance, "home-olga")), archived(cluster, instance, "home-yves")
+    instance.stop()
+    instance.start()
+    wait_for("its checksums under its new name", (instance.base / ".hub/manifests" / f"{old.name}.sha256").exists)
+    assert old.is_dir()  # days are not set
+    instance.stop()
+    for confirm in ([], ["--delete-archives-confirm=yes"]):
+        argv = [PYTHON, "-m", "hub_provisioner", "--server=x", f"--export={EXPORT}", "--lease-namespace=x", "--delete-archives-after-days=30", *confirm]
+        environment = {**os.environ, "PYTHONPATH": str(TOP / "services/provisioner")}
+        refused = subprocess.run(argv, env=environment, check=False, capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 2
+        assert f"--delete-archives-confirm={EXPORT}" in refused.stderr
+    deleting = Instance(cluster, instance.base, "one", "--delete-archives-after-days=30", f"--delete-archives-confirm={EXPORT}")
+    try:
+        wait_for("the old one is deleted", lambda: not old.exists())
+        wait_for("its place is free", lambda: not list((instance.base / ".hub/trash").iterdir()))
+        (line,) = (instance.base / ".hub/deleted-archives.jsonl").read_text().splitlines()
+        record = json.loads(line)
+        assert (record["archive"], record["claim"], record["uid"], record["files"], record["archived_at"]) == (
+            old.name,
+            "home-olga",
+            20001,
+            1,
+            "20200101T000000Z",
+        )
+        assert json.loads(cluster.event("nfs-provisioner", "ArchiveDeleted", NAMESPACE)[1]) == record
+        assert deleting.metric("hub_archives_deleted_total") == 1
+        assert (young / "thesis").exists()
+        assert "Traceback" not in deleting.log.read_text()
+    finally:
+        deleting.stop()
+
+
+def test_orphans_are_told(cluster: Cluster, instance: Instance) -> None:
+    archive = archived(cluster, instance, "home-left")
+    cluster.claim("home-lost")
+    cluster.bound("home-lost")
+    subprocess.run(["rm", "-r", instance.base / "users/home-lost"], check=True)
+    (instance.base / "by-hand").mkdir()
+    instance.stop()
+    instance.start()
+    report = wait_for(
+        "the report", lambda: json.loads((instance.base / ".hub/report.json").read_text())["orphans"]["volumes"] and (instance.base / ".hub/report.json")
+    )
+    found = json.loads(report.read_text())
+    assert [(item["namespace"], item["claim"], item["path"]) for item in found["orphans"]["volumes"]] == [("users", "home-lost", "users/home-lost")]
+    assert [item["path"] for item in found["orphans"]["unknown_directories"]] == ["by-hand"]
+    assert archive.name in [item["name"] for item in found["archives"]]
+    wait_for("the metric", lambda: instance.metric('hub_storage_orphans{kind="volumes"}') == 1)
+
+
+def test_use_is_told_with_the_rights_of_the_account(cluster: Cluster, instance: Instance) -> None:
+    cluster.claim("home-told")
+    claim = cluster.bound("home-told")
+    claim["metadata"]["annotations"]["hub.airavata.org/used-bytes"] = "4096"
+    Api(str(cluster.account)).put_claim_status(claim)
+    assert cluster.get("home-told")["metadata"]["annotations"]["hub.airavata.org/used-bytes"] == "4096"
 
 
 def test_two_instances_one_acts(cluster: Cluster, instance: Instance, tmp_path: Path) -> None:

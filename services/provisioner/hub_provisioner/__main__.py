@@ -1,4 +1,4 @@
-"""Start the provisioner: ``python3 hub_provisioner.pyz --export /srv/hub --server 10.0.0.5 ...``."""
+"""Start the provisioner (``hub-provisioner --export /srv/hub --server 10.0.0.5 ...``), or look at its disk (``hub-provisioner report``)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from . import __version__
+from . import __version__, tools
 from .api import Api
+from .archives import Archives
 from .controller import Controller
 from .lease import Elector
 from .plan import Settings
@@ -45,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--minimum-uid", type=int, default=1000, help="smallest owner a claim may ask for (default: %(default)s)")
     options.add_argument("--minimum-gid", type=int, default=100, help="smallest group a claim may ask for (default: %(default)s)")
     options.add_argument("--inodes-per-gib", type=int, default=65536, help="files a volume may have per GiB; 0 for any number (default: %(default)s)")
+    options.add_argument("--warn-percent", type=int, default=90, help="an event tells that a volume is so full; 0 for never (default: %(default)s)")
+    options.add_argument("--delete-archives-after-days", type=int, default=0, help="0 for never (default: %(default)s)")
+    options.add_argument("--delete-archives-confirm", default="", help="the path of the export, typed again: without it no archive is deleted")
     options.add_argument("--lease-namespace", required=True)
     options.add_argument("--lease-name", default="nfs-provisioner")
     options.add_argument("--lease-seconds", type=int, default=30)
@@ -56,17 +60,32 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
-    given = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in tools.VERBS:
+        return tools.main(argv)
+    options = parser()
+    given = options.parse_args(argv)
+    if given.delete_archives_after_days and given.delete_archives_confirm != given.export:
+        options.error(f"archives are deleted only with --delete-archives-confirm={given.export}")
     # The journal adds the time; levels are told as it reads them.
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(threadName)s: %(message)s")
     os.umask(0o077)
     base = given.base or given.export
     quota: Quota = XfsQuota(base) if given.quota == "xfs" else NoQuota()
     volumes = Volumes(base, quota, must_be_mounted=not given.base_is_a_folder)
-    settings = Settings(given.provisioner, given.server, given.export, given.minimum_uid, given.minimum_gid, given.inodes_per_gib)
+    settings = Settings(
+        given.provisioner,
+        given.server,
+        given.export,
+        given.minimum_uid,
+        given.minimum_gid,
+        given.inodes_per_gib,
+        warn_percent=given.warn_percent,
+        delete_archives_after_days=given.delete_archives_after_days,
+    )
     api = Api(given.kubeconfig)
     elector = Elector(api, given.lease_namespace, given.lease_name, given.identity, volumes.ready, given.lease_seconds)
-    controller = Controller(api, volumes, settings, elector)
+    controller = Controller(api, volumes, Archives(volumes), settings, elector)
     if given.metrics_port:
         controller.metrics.serve(given.metrics_address, given.metrics_port)
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
-from . import plan, quantity
+from . import plan, quantity, report
 from .api import Api, ApiError
+from .archives import Archives, utc
+from .archivist import Archivist
 from .errors import NotLeaderError, RefusedError, StorageError
 from .lease import Elector
 from .lease import stamp as now_stamp
+from .limits import Limits, Usage
 from .metrics import Metrics, Reading
-from .plan import Object, Settings
+from .plan import Object, Order, Settings
 from .queue import WorkQueue
 from .volumes import Volumes
 
@@ -67,8 +72,8 @@ class Cache:
 class Controller:
     """Everything an instance does, from `run` until `stop`."""
 
-    def __init__(self, api: Api, volumes: Volumes, settings: Settings, elector: Elector) -> None:
-        self._api, self._volumes, self._settings, self._elector = api, volumes, settings, elector
+    def __init__(self, api: Api, volumes: Volumes, archives: Archives, settings: Settings, elector: Elector) -> None:
+        self._api, self._volumes, self._archives, self._settings, self._elector = api, volumes, archives, settings, elector
         self._cache = Cache()
         self._queue: WorkQueue[Key] = WorkQueue()
         self._synced = {collection: threading.Event() for collection in ("claims", "volumes", "classes")}
@@ -76,7 +81,9 @@ class Controller:
         self._trash = threading.Event()
         self._limits = volumes.limits
         self._said: dict[tuple[str, str, str], float] = {}
+        self._warned: dict[str, str] = {}  # volume: reason of the last event about its fullness
         self.metrics = Metrics(self._read_usage)
+        self._archivist = Archivist(volumes, archives, settings, elector, self.metrics, self._tell_deleted)
 
     # -- threads --------------------------------------------------------------------------------------------------------------------
 
@@ -89,6 +96,7 @@ class Controller:
         for collection in self._synced:
             threading.Thread(target=self._follow, args=(collection,), name=f"watch-{collection}", daemon=True).start()
         threading.Thread(target=self._empty_trash, name="trash", daemon=True).start()
+        self._archivist.start()
         self._elector.start()
         reviewed_at = float("-inf")
         while not self._stopping.is_set():
@@ -106,6 +114,7 @@ class Controller:
             key = self._queue.get(0.5)
             if key is not None:
                 self._work(key)
+        self._archivist.stop()
         self._elector.stop()
         self.metrics.leader.set(0)
 
@@ -215,6 +224,11 @@ class Controller:
             if order is None:
                 return
             self._elector.confirm()
+            if order.restore and not self._volumes.has(order.path, order.volume):
+                proven = self._proven(order, claim)
+                if proven is None:
+                    return
+                order = proven
             how = self._volumes.ensure(order)
             body = plan.new_volume(order, claim, classes[plan.class_of(claim)], self._settings)
             self._cache.offer("volumes", self._create(body))
@@ -228,11 +242,39 @@ class Controller:
             raise
         self._outcome("provision", "done", started)
         where = "/".join(order.path)
-        words = {"made": "made", "there": "completed", "reused": "given back with the files that were kept in it"}[how]
-        log.info("claim %s/%s: %s %s for user %d, %d bytes", namespace, name, where, how, order.uid, order.size)
-        self._event(
-            claim, "Normal", "ProvisioningSucceeded", f"the directory {where} was {words}: owner {order.uid}:{order.gid}, limit {quantity.show(order.size)}"
-        )
+        words = {
+            "made": "made",
+            "there": "there already: the shared folder" if order.shared else "completed",
+            "reused": "given back with the files that were kept in it",
+            "restored": f"taken back from the archive {order.restore}",
+        }[how]
+        size = quantity.show(order.limits.size)
+        log.info("claim %s/%s: %s %s for user %d, %d bytes", namespace, name, where, how, order.uid, order.limits.size)
+        self._event(claim, "Normal", "ProvisioningSucceeded", f"the directory {where} was {words}: owner {order.uid}:{order.gid}, limit {size}")
+        if how == "restored":
+            self._archivist.forget(order.restore)
+
+    def _proven(self, order: Order, claim: Object) -> Order | None:
+        """The order with the name of the archive it gets, which was read and found whole; None while it is being read.
+
+        :raises RefusedError: there is no such archive for it, or it is damaged.
+        """
+        archive = plan.choose_archive(order, self._volumes.archives())
+        key: Key = ("claim", order.namespace, order.claim)
+        problems = self._archivist.proof(archive.name, lambda: self._queue.add(key))
+        if problems is None:
+            self._event(
+                claim,
+                "Normal",
+                "RestoreVerifies",
+                f"the archive {archive.name} ({quantity.round_show(archive.usage.used)}) is read first, to see that it is whole",
+            )
+            return None
+        if problems:
+            raise RefusedError(
+                "RestoreRefused", f"the archive {archive.name} is not what was archived: {'; '.join(problems[:3])}; see `hub-provisioner verify-archive`"
+            )
+        return replace(order, restore=archive.name)
 
     def _create(self, body: Object) -> Object:
         """Create a volume, or find the one that an earlier try created."""
@@ -262,7 +304,7 @@ class Controller:
                 return
             claim, volume = new_claim, new_volume
             if growth.volume_behind:
-                self._volumes.resize(plan.checked_path_of(volume, self._settings), name, growth.size, plan.inode_limit(growth.size, self._settings))
+                self._volumes.resize(plan.checked_path_of(volume, self._settings), name, plan.volume_limits(volume, growth.size, self._settings))
                 bigger = copy.deepcopy(volume)
                 bigger["spec"]["capacity"]["storage"] = quantity.show(growth.size)
                 self._cache.offer("volumes", self._api.put_volume(bigger))
@@ -315,6 +357,8 @@ class Controller:
         name, where = volume["metadata"]["name"], "/".join(path)
         reference = volume["spec"].get("claimRef") or {}
         whose = f"of claim {reference.get('namespace')}/{reference.get('name')}"
+        if wish == "leave":
+            return "VolumeRetained", f"the shared folder {where} stays with its files; only the claim {whose[9:]} is gone"
         if wish == "retain":
             return "VolumeRetained", f"the directory {where} {whose} is kept in its place (onDelete: retain)"
         if wish == "delete":
@@ -325,6 +369,7 @@ class Controller:
         archive = self._volumes.archive(path, name, str(reference.get("uid", name)))
         if archive is None:
             return "VolumeMissing", f"the directory {where} {whose} was gone already; there was nothing to archive"
+        self._archivist.wake()
         return "VolumeArchived", f"the directory {where} {whose} is archived as {archive}" + (f" ({remark})" if remark else "")
 
     # -- review ---------------------------------------------------------------------------------------------------------------------
@@ -338,21 +383,77 @@ class Controller:
         for collection, kind in (("claims", "claim"), ("volumes", "volume")):
             for item in self._cache.all(collection):
                 self._queue.add((kind, *Cache.key(item)))
+        self._archivist.wake()
         try:
             self._elector.confirm()
             for project in self._volumes.forget_removed():
                 log.info("the limit of project %d is freed: its files are gone", project)
-            used = self._volumes.usage(self._paths())[0]
-            for volume in self._ours():
-                name, size = volume["metadata"]["name"], self._due_size(volume)
-                usage, inodes = used.get(name), plan.inode_limit(size, self._settings)
-                if usage is not None and self._limits and (usage.limit != -(-size // 4096) * 4096 or usage.inode_limit != inodes):
-                    log.warning(
-                        "volume %s: its limits are %d bytes and %d inodes, not %d and %d; set again", name, usage.limit, usage.inode_limit, size, inodes
-                    )
-                    self._volumes.resize(plan.checked_path_of(volume, self._settings), name, size, inodes)
+            used = self._volumes.usage(self._places())
+            if self._limits:
+                self._mend_limits(used)
+                for volume in self._ours():
+                    if volume["metadata"]["name"] in used:
+                        self._tell_usage(volume, used[volume["metadata"]["name"]])
+            self._report(used)
         except (StorageError, RefusedError, NotLeaderError) as error:
             log.warning("review: %s", error)
+
+    def _mend_limits(self, used: dict[str, Usage]) -> None:
+        """Set limits again that are not what the volumes say."""
+        due: dict[tuple[str, ...], tuple[str | None, Limits, Usage]] = {}
+        classes = self._classes()
+        for volume in self._ours():
+            name = volume["metadata"]["name"]
+            if name not in used:
+                continue
+            try:
+                path = plan.checked_path_of(volume, self._settings)
+                limits = plan.due_limits(volume, self._due_size(volume), classes, self._settings).blocks
+            except RefusedError as error:
+                log.warning("volume %s: its limits are left alone: %s", name, error)
+                continue
+            if path not in due or due[path][1].size < limits.size:  # of two views of a shared folder the one that allows more counts
+                due[path] = (None if plan.is_shared(volume) else name, limits, used[name])
+        for path, (owner, limits, usage) in due.items():
+            if usage.limits != limits:
+                log.warning("%s: its limits are %s, not %s; set again", "/".join(path), usage.limits, limits)
+                self._volumes.resize(path, owner, limits)
+
+    def _tell_usage(self, volume: Object, usage: Usage) -> None:
+        """Tell a claim how full its volume is: in annotations, and once in an event when there is little left."""
+        reference, name = volume["spec"].get("claimRef") or {}, volume["metadata"]["name"]
+        claim = self._cache.get("claims", reference.get("namespace", ""), reference.get("name", ""))
+        if claim is None or claim["metadata"]["uid"] != reference.get("uid") or claim["metadata"].get("deletionTimestamp"):
+            return
+        warning = plan.fullness(usage, self._settings)
+        if warning is None:
+            self._warned.pop(name, None)
+        elif self._warned.get(name) != warning[0]:
+            self._warned[name] = warning[0]
+            self._event(claim, "Warning", *warning)
+        annotations = plan.usage_annotations(claim, usage)
+        if not annotations:
+            return
+        told = copy.deepcopy(claim)
+        told["metadata"].setdefault("annotations", {}).update(annotations)
+        try:
+            self._cache.offer("claims", self._api.put_claim_status(told))
+        except ApiError as error:
+            if error.status not in (404, 409):  # gone, or somebody wrote in between: the next review tells it
+                log.warning("usage of claim %s/%s was not written: %s", *Cache.key(claim), error)
+
+    def _report(self, used: dict[str, Usage]) -> None:
+        """Write down what belongs to nothing, and what is archived."""
+        folders, archives = self._volumes.folders(), self._volumes.archives()
+        stray = self._volumes.stray_projects([*(folder.project for folder in folders), *(archive.project for archive in archives)])
+        told = [(archive, self._archives.summary(archive.name)) for archive in archives]
+        found = report.build(folders, told, self._cache.all("volumes"), used, stray, self._settings, utc())
+        self._volumes.write_report(json.dumps(found, indent=1) + "\n")
+        for kind, items in found["orphans"].items():
+            self.metrics.orphans.labels(kind).set(len(items))
+            if items:
+                log.warning("orphans: %d %s, see `hub-provisioner report`", len(items), kind.replace("_", " "))
+        self.metrics.unchecked.set(sum(summary is None for _archive, summary in told))
 
     def _due_size(self, volume: Object) -> int:
         """Bytes a volume should be limited to: its capacity, or more while it is growing."""
@@ -361,29 +462,43 @@ class Controller:
         growth = plan.plan_growth(claim, volume, self._settings) if claim else None
         return growth.size if growth else size
 
-    def _paths(self) -> list[tuple[str, tuple[str, ...]]]:
+    def _places(self) -> list[tuple[str, tuple[str, ...], bool]]:
         found = []
         for volume in self._ours():
             try:
-                found.append((volume["metadata"]["name"], plan.checked_path_of(volume, self._settings)))
+                found.append((volume["metadata"]["name"], plan.checked_path_of(volume, self._settings), plan.is_shared(volume)))
             except RefusedError as error:
                 log.warning("%s", error)
         return found
 
     def _read_usage(self) -> Reading:
-        used, archives = self._volumes.usage(self._paths())
-        rows = []
+        used = self._volumes.usage(self._places())
+        rows, shared = [], {}
         for volume in self._ours():
             reference, name = volume["spec"].get("claimRef") or {}, volume["metadata"]["name"]
-            if self._limits and name in used:
+            if not self._limits or name not in used:
+                continue
+            if plan.is_shared(volume):
+                shared["/".join(plan.path_of(volume, self._settings) or ())] = used[name]
+            else:
                 rows.append((str(reference.get("namespace", "")), str(reference.get("name", "")), name, used[name]))
-        return rows, archives
+        return rows, list(shared.items()), [archive.usage for archive in self._volumes.archives()]
 
     # -- telling --------------------------------------------------------------------------------------------------------------------
 
     def _outcome(self, operation: str, outcome: str, started: float) -> None:
         self.metrics.operations.labels(operation, outcome).inc()
         self.metrics.seconds.labels(operation).observe(time.monotonic() - started)
+
+    def _tell_deleted(self, record: dict[str, Any]) -> None:
+        """Tell that an archive was deleted, about the lease: its claim and namespace may be gone for long."""
+        self._trash.set()
+        try:
+            lease = self._elector.read()
+        except ApiError as error:
+            log.warning("no event for the deleted archive %s: %s", record["archive"], error)
+            return
+        self._event(lease, "Warning", "ArchiveDeleted", json.dumps(record, sort_keys=True))
 
     def _event(self, item: Object, kind: str, reason: str, message: str) -> None:
         """Tell about an object, once in a while; an event that cannot be written is only logged."""
@@ -400,8 +515,8 @@ class Controller:
             "kind": "Event",
             "metadata": {"generateName": f"{metadata['name'][:200]}.", "namespace": namespace},
             "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim" if metadata.get("namespace") else "PersistentVolume",
+                "apiVersion": item.get("apiVersion", "v1"),
+                "kind": item.get("kind") or ("PersistentVolumeClaim" if metadata.get("namespace") else "PersistentVolume"),
                 "name": metadata["name"],
                 "namespace": metadata.get("namespace", ""),
                 "uid": metadata["uid"],

@@ -137,6 +137,10 @@ class Elector:
         if not self.leading():
             raise NotLeaderError("the API server took so long to answer that the lease may have run out")
 
+    def read(self) -> Object:
+        """The lease, to tell something about."""
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **(self._api.get_lease(self._namespace, self._name) or {})}
+
     def _run(self) -> None:
         while not self._stop.wait(self._turn()):
             pass

@@ -12,11 +12,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.core import GaugeMetricFamily
 
 from .errors import StorageError
-from .quota import Usage
+from .limits import Usage
 
 log = logging.getLogger(__name__)
 _FRESH_SECONDS = 15.0
-Reading = tuple[list[tuple[str, str, str, Usage]], list[Usage]]  # (namespace, claim, volume, usage) and archives
+# (namespace, claim, volume, usage) of volumes, (path, usage) of shared folders, and archives
+Reading = tuple[list[tuple[str, str, str, Usage]], list[tuple[str, Usage]], list[Usage]]
+_FIELDS = (
+    ("used_bytes", "Bytes used", "used"),
+    ("limit_bytes", "Bytes that may be used; 0 for any", "limit"),
+    ("soft_limit_bytes", "Bytes that may be used for longer than the grace time; 0 for no such limit", "soft"),
+    ("used_inodes", "Files, directories and links", "inodes"),
+    ("limit_inodes", "Files, directories and links there may be; 0 for any", "inode_limit"),
+)
 
 
 class _UsageCollector:
@@ -26,7 +34,7 @@ class _UsageCollector:
         self._read = read
         self._lock = threading.Lock()
         self._at = float("-inf")
-        self._reading: Reading = ([], [])
+        self._reading: Reading = ([], [], [])
 
     def describe(self) -> list[Any]:
         return []  # nothing is read at registration
@@ -38,19 +46,19 @@ class _UsageCollector:
                     self._reading = self._read()
                 except StorageError as error:
                     log.warning("usage: %s", error)
-                    self._reading = ([], [])
+                    self._reading = ([], [], [])
                 self._at = time.monotonic()
-            volumes, archives = self._reading
-        labels = ["namespace", "persistentvolumeclaim", "persistentvolume"]
-        for name, text, field in (
-            ("used_bytes", "Bytes used by a volume", "used"),
-            ("limit_bytes", "Bytes a volume may use", "limit"),
-            ("used_inodes", "Files, directories and links in a volume", "inodes"),
-            ("limit_inodes", "Files, directories and links a volume may have; 0 for any", "inode_limit"),
-        ):
-            family: Any = GaugeMetricFamily(f"hub_volume_{name}", text, labels=labels)
+            volumes, shared, archives = self._reading
+        for name, text, field in _FIELDS:
+            family: Any = GaugeMetricFamily(
+                f"hub_volume_{name}", f"{text} (a claim's volume)", labels=["namespace", "persistentvolumeclaim", "persistentvolume"]
+            )
             for namespace, claim, volume, usage in volumes:
                 family.add_metric([namespace, claim, volume], getattr(usage, field))
+            yield family
+            family = GaugeMetricFamily(f"hub_shared_folder_{name}", f"{text} (a shared folder)", labels=["folder"])
+            for folder, usage in shared:
+                family.add_metric([folder], getattr(usage, field))
             yield family
         yield GaugeMetricFamily("hub_archives", "Archived volumes", value=len(archives))
         yield GaugeMetricFamily("hub_archives_used_bytes", "Bytes used by archived volumes", value=sum(usage.used for usage in archives))
@@ -65,6 +73,10 @@ class Metrics:
         self.seconds = Histogram("hub_provisioner_operation_seconds", "Time of work, by kind", ["operation"], registry=self.registry)
         self.leader = Gauge("hub_provisioner_leader", "1 while this instance holds the lease", registry=self.registry)
         self.waiting = Gauge("hub_provisioner_queue_length", "Objects that wait for work", registry=self.registry)
+        self.orphans = Gauge("hub_storage_orphans", "Things on the disk without a volume, or the other way round", ["kind"], registry=self.registry)
+        self.unchecked = Gauge("hub_archives_without_checksums", "Archives whose checksums are not made yet", registry=self.registry)
+        self.deleted_archives = Counter("hub_archives_deleted", "Archives deleted because of their age", registry=self.registry)
+        self.deleted_bytes = Counter("hub_archives_deleted_bytes", "Bytes of files in them", registry=self.registry)
         self.registry.register(_UsageCollector(read_usage))
 
     def serve(self, address: str, port: int) -> None:

@@ -17,6 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=~-]*")
 _NAME_BYTES = 200  # leaves room for what an archive's name adds, below the 255 of every file system
 _DEPTH = 8
 RESERVED_PREFIX = "archived-"
+_ARCHIVE_BYTES = 240  # leaves room for the suffix of its manifest
+_ARCHIVED_AT = re.compile(r"-(\d{8}T\d{6}Z)$")
 
 
 def _value(reference: str, metadata: dict[str, Any]) -> str:
@@ -86,4 +88,10 @@ def overlaps(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def archive_name(path: tuple[str, ...], claim_uid: str, stamp: str) -> str:
     """Name of the archive of a volume, directly below the export: ``archived-<path with dashes>-<claim uid>-<UTC>``."""
     tail = f"-{claim_uid}-{stamp}"
-    return RESERVED_PREFIX + "-".join(path)[: 250 - len(RESERVED_PREFIX) - len(tail)] + tail
+    return RESERVED_PREFIX + "-".join(path)[: _ARCHIVE_BYTES - len(RESERVED_PREFIX) - len(tail)] + tail
+
+
+def archived_at(name: str) -> str:
+    """The UTC in an archive's name, ``20261124T081500Z``, which sorts as time does; empty if the name has none."""
+    match = _ARCHIVED_AT.search(name)
+    return match[1] if match else ""

@@ -5,12 +5,13 @@ API objects are plain dicts in the API's own spelling.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import pattern, quantity
+from . import limits, pattern, quantity
 from .errors import RefusedError
+from .limits import Limits
 
 Object = dict[str, Any]
 
@@ -19,9 +20,19 @@ _STORAGE_PROVISIONER = ("volume.kubernetes.io/storage-provisioner", "volume.beta
 _SELECTED_NODE = "volume.kubernetes.io/selected-node"
 UID_ANNOTATION = "hub.airavata.org/uid"
 GID_ANNOTATION = "hub.airavata.org/gid"
+RESTORE_ANNOTATION = "hub.airavata.org/restore"
+# On volumes: what their class said when they were made, as with mount options. An operator may change one volume's.
+SHARED_ANNOTATION = "hub.airavata.org/shared"
+_LIMIT_ANNOTATIONS = {limits.SOFT_PARAMETER: "hub.airavata.org/soft-quota-percent", limits.FILES_PARAMETER: "hub.airavata.org/files-per-gib"}
+# On claims, written by us, for the hub and the portal
+USED_BYTES_ANNOTATION = "hub.airavata.org/used-bytes"
+USED_FILES_ANNOTATION = "hub.airavata.org/used-files"
+LIMIT_FILES_ANNOTATION = "hub.airavata.org/limit-files"
 _NOBODY = (65534, 65535)  # what root is squashed to, and its 16-bit twin
 _ID_LIMIT = 2**31
 _GIB = 2**30
+_SHARED_MODES = ("2770", "2775", "2750", "2755")
+_FULL_PERCENT = 99
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,8 @@ class Settings:
     minimum_gid: int = 100
     inodes_per_gib: int = 65536  # 0: no limit on the number of files
     minimum_inodes: int = 10000
+    warn_percent: int = 90  # full to that much, a volume gets an event; 0: never
+    delete_archives_after_days: int = 0  # 0: never
 
 
 @dataclass(frozen=True)
@@ -48,19 +61,25 @@ class Order:
     path: tuple[str, ...]
     uid: int
     gid: int
-    size: int  # bytes
-    inodes: int  # 0: no limit
+    limits: Limits
+    mode: int = 0o700
+    shared: bool = False  # one directory for the claims of many namespaces, owned by root and a group
+    restore: str = ""  # the archive to take back, or "latest"
 
 
-def inode_limit(size: int, settings: Settings) -> int:
-    """Number of files, directories and links a volume of `size` bytes may have; 0 for any."""
-    if not settings.inodes_per_gib:
-        return 0
-    return max(settings.minimum_inodes, size * settings.inodes_per_gib // _GIB)
+def limits_for(size: int, parameters: Mapping[str, str], settings: Settings) -> Limits:
+    """Limits of a directory of `size` bytes, by the parameters of its class."""
+    return limits.limits_for(size, parameters, settings.inodes_per_gib, settings.minimum_inodes)
 
 
-def _owner(kind: str, annotation: str, claim: Object, parameters: dict[str, str], minimum: int) -> int:
-    text = (claim["metadata"].get("annotations") or {}).get(annotation)
+def volume_limits(volume: Object, size: int, settings: Settings) -> Limits:
+    """Limits of a volume that is there."""
+    annotations = volume["metadata"].get("annotations") or {}
+    return limits_for(size, {key: annotations[name] for key, name in _LIMIT_ANNOTATIONS.items() if name in annotations}, settings)
+
+
+def _owner(kind: str, annotation: str | None, claim: Object, parameters: dict[str, str], minimum: int) -> int:
+    text = (claim["metadata"].get("annotations") or {}).get(annotation) if annotation else None
     origin = f"the claim's annotation {annotation}"
     if text is None:
         text = parameters.get(kind)
@@ -83,6 +102,11 @@ def _owner(kind: str, annotation: str, claim: Object, parameters: dict[str, str]
 def is_ours(volume: Object, settings: Settings) -> bool:
     """Whether this provisioner made the volume."""
     return bool((volume["metadata"].get("annotations") or {}).get(PROVISIONED_BY) == settings.provisioner)
+
+
+def is_shared(volume: Object) -> bool:
+    """Whether the volume is one view of a shared folder."""
+    return bool((volume["metadata"].get("annotations") or {}).get(SHARED_ANNOTATION) == "true")
 
 
 def path_of(volume: Object, settings: Settings) -> tuple[str, ...] | None:
@@ -152,42 +176,132 @@ def plan_claim(claim: Object, classes: dict[str, Object], volumes: Iterable[Obje
         raise RefusedError("DataSourceRefused", "this class cannot copy another volume; remove spec.dataSource")
     parameters = klass.get("parameters") or {}
     name = f"pvc-{metadata['uid']}"
+    shared = _shared(parameters)
     path = pattern.expand(parameters.get("pathPattern", ""), metadata, name)
     volumes = list(volumes)
     if any(item["metadata"]["name"] == name and (item["spec"].get("claimRef") or {}).get("uid") == metadata["uid"] for item in volumes):
         return None  # provisioned; the volume controller is about to bind it
     for other in volumes:
         taken = path_of(other, settings)
+        if shared and taken == path and is_shared(other) and is_ours(other, settings):
+            continue
         if taken is not None and other["metadata"]["name"] != name and pattern.overlaps(path, taken):
             raise RefusedError(
                 "PathInUse",
                 f"the directory {'/'.join(path)!r} overlaps that of volume {other['metadata']['name']}; wait until that volume is gone, or choose another name",
             )
-    size = _requested(claim)
+    size, restore = _requested(claim), annotations.get(RESTORE_ANNOTATION, "")
+    if shared:
+        folder_size = (limits.number(parameters, "sizeGib", 1, 2**20) or 0) * _GIB
+        if size > folder_size:
+            raise RefusedError(
+                "SizeRefused", f"the shared folder has {quantity.show(folder_size)}, and the claim asks for {quantity.show(size)}; ask for no more than it has"
+            )
+        if restore:
+            raise RefusedError("RestoreRefused", f"a shared folder is never archived; remove the annotation {RESTORE_ANNOTATION}")
+        size, owner, mode = folder_size, 0, int(parameters.get("mode", "2770"), 8)
+        group = _owner("gid", None, claim, parameters, settings.minimum_gid)
+    else:
+        owner, mode = _owner("uid", UID_ANNOTATION, claim, parameters, settings.minimum_uid), 0o700
+        group = _owner("gid", GID_ANNOTATION, claim, parameters, settings.minimum_gid)
     return Order(
         volume=name,
         namespace=metadata["namespace"],
         claim=metadata["name"],
         claim_uid=metadata["uid"],
         path=path,
-        uid=_owner("uid", UID_ANNOTATION, claim, parameters, settings.minimum_uid),
-        gid=_owner("gid", GID_ANNOTATION, claim, parameters, settings.minimum_gid),
-        size=size,
-        inodes=inode_limit(size, settings),
+        uid=owner,
+        gid=group,
+        limits=limits_for(size, parameters, settings),
+        mode=mode,
+        shared=shared,
+        restore=restore,
     )
+
+
+def _shared(parameters: dict[str, str]) -> bool:
+    """Whether a class is one of a shared folder.
+
+    :raises RefusedError: its parameters contradict each other.
+    """
+    if parameters.get("shared", "false") == "false":
+        return False
+    wrong = ""
+    if parameters["shared"] != "true":
+        wrong = f"its shared is {parameters['shared']!r}, not true or false"
+    elif not parameters.get("pathPattern") or "$" in parameters["pathPattern"]:
+        wrong = "a shared folder has one fixed path: pathPattern without ${...}"
+    elif parameters.get("mode", "2770") not in _SHARED_MODES:
+        wrong = f"its mode is {parameters['mode']!r}, not one of {', '.join(_SHARED_MODES)}"
+    elif "sizeGib" not in parameters or "gid" not in parameters:
+        wrong = "a shared folder needs the parameters sizeGib and gid"
+    elif "uid" in parameters:
+        wrong = "a shared folder belongs to root and a group; remove uid"
+    if wrong:
+        raise RefusedError("ClassRefused", f"the parameters of the class do not fit: {wrong}")
+    return True
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A directory that was put away, as its name and its mark tell."""
+
+    name: str
+    namespace: str
+    claim: str
+    uid: int
+    usage: limits.Usage
+    project: int = 0
+
+
+def choose_archive(order: Order, archives: Iterable[Archive]) -> Archive:
+    """The archive an order wants back: nobody is given another's.
+
+    :raises RefusedError: there is none, it is somebody else's, or it holds more than the claim asks for.
+    """
+    archives = list(archives)
+    theirs = [archive for archive in archives if (archive.namespace, archive.uid) == (order.namespace, order.uid)]
+    names = ", ".join(sorted(archive.name for archive in theirs)[-5:]) or "none"
+    if order.restore == "latest":
+        found = max((archive for archive in theirs if archive.claim == order.claim), key=lambda archive: pattern.archived_at(archive.name), default=None)
+        if found is None:
+            raise RefusedError(
+                "RestoreRefused",
+                f"user {order.uid} has no archive of a claim {order.namespace}/{order.claim} (of others in the namespace: {names}); name one of those in "
+                f"{RESTORE_ANNOTATION}, or remove the annotation for an empty volume",
+            )
+    else:
+        found = next((archive for archive in archives if archive.name == order.restore), None)
+        if found is None:
+            raise RefusedError("RestoreRefused", f"there is no archive {order.restore[:250]!r} (archives of this user in this namespace: {names})")
+        if found not in theirs:
+            raise RefusedError(
+                "RestoreRefused", f"the archive {found.name} is not of user {order.uid} and namespace {order.namespace}; nobody is given another's files"
+            )
+    if order.limits.size < found.usage.used or 0 < order.limits.inodes < found.usage.inodes:
+        raise RefusedError(
+            "RestoreRefused",
+            f"the archive {found.name} holds {quantity.show(found.usage.used)} in {found.usage.inodes} files, and the claim allows "
+            f"{quantity.show(order.limits.size)} in {order.limits.inodes}; ask for more",
+        )
+    return found
 
 
 def new_volume(order: Order, claim: Object, klass: Object, settings: Settings) -> Object:
     """The PersistentVolume for a directory that is ready."""
+    parameters = klass.get("parameters") or {}
+    annotations = {PROVISIONED_BY: settings.provisioner, GID_ANNOTATION: str(order.gid)}
+    annotations.update({SHARED_ANNOTATION: "true"} if order.shared else {UID_ANNOTATION: str(order.uid)})
+    annotations.update({name: parameters[key] for key, name in _LIMIT_ANNOTATIONS.items() if key in parameters})
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {
             "name": order.volume,
-            "annotations": {PROVISIONED_BY: settings.provisioner, UID_ANNOTATION: str(order.uid), GID_ANNOTATION: str(order.gid)},
+            "annotations": annotations,
         },
         "spec": {
-            "capacity": {"storage": quantity.show(order.size)},
+            "capacity": {"storage": quantity.show(order.limits.size)},
             "accessModes": claim["spec"].get("accessModes", []),
             "persistentVolumeReclaimPolicy": klass.get("reclaimPolicy", "Delete"),
             "storageClassName": klass["metadata"]["name"],
@@ -225,7 +339,7 @@ def plan_growth(claim: Object, volume: Object, settings: Settings) -> Growth | N
     reference = volume["spec"].get("claimRef") or {}
     if not is_ours(volume, settings) or reference.get("uid") != claim["metadata"]["uid"] or (claim.get("status") or {}).get("phase") != "Bound":
         return None
-    if claim["metadata"].get("deletionTimestamp"):
+    if claim["metadata"].get("deletionTimestamp") or is_shared(volume):  # a shared folder has the size of its class
         return None
     current = capacity_of(volume)
     size = max(_requested(claim), current)
@@ -236,7 +350,7 @@ def plan_growth(claim: Object, volume: Object, settings: Settings) -> Growth | N
 
 
 def plan_release(volume: Object, classes: dict[str, Object], settings: Settings) -> str | None:
-    """What becomes of a volume's directory: ``archive``, ``delete``, ``retain``, or None while the volume is not released.
+    """What becomes of a volume's directory: ``archive``, ``delete``, ``retain``, ``leave`` (a shared folder), or None while it is not released.
 
     Only ``onDelete: delete`` deletes. Everything unclear (no class any more, unknown words, ``archiveOnDelete: "false"`` alone) archives.
     """
@@ -244,6 +358,8 @@ def plan_release(volume: Object, classes: dict[str, Object], settings: Settings)
         return None
     if (volume.get("status") or {}).get("phase") not in ("Released", "Failed") or volume["spec"].get("persistentVolumeReclaimPolicy") != "Delete":
         return None
+    if is_shared(volume):  # said on the volume: its class may be gone
+        return "leave"
     parameters = (classes.get(class_of(volume)) or {}).get("parameters") or {}
     wish = parameters.get("onDelete", "")
     return wish if wish in ("delete", "retain") else "archive"
@@ -260,3 +376,36 @@ def release_remark(volume: Object, classes: dict[str, Object]) -> str:
     if "onDelete" not in parameters and parameters.get("archiveOnDelete", "true").lower() not in ("true", "t", "1"):
         return "archiveOnDelete alone never deletes here; set onDelete: delete on the class if that is meant"
     return ""
+
+
+def due_limits(volume: Object, size: int, classes: dict[str, Object], settings: Settings) -> Limits:
+    """Limits a volume's directory should have; a shared folder's follow its class, so that it grows with it.
+
+    :param size: bytes the volume has, or is growing to.
+    """
+    if is_shared(volume):
+        parameters = (classes.get(class_of(volume)) or {}).get("parameters") or {}
+        if parameters.get("shared") == "true":
+            return limits_for((limits.number(parameters, "sizeGib", 1, 2**20) or 0) * _GIB, parameters, settings)
+    return volume_limits(volume, size, settings)
+
+
+def fullness(usage: limits.Usage, settings: Settings) -> tuple[str, str] | None:
+    """Reason and message of the event that a volume deserves, or None."""
+    over_soft = 0 < usage.soft < usage.used or 0 < usage.inode_soft < usage.inodes
+    if not settings.warn_percent or (usage.percent < settings.warn_percent and not over_soft):
+        return None
+    has = f"{quantity.round_show(usage.used)} of {quantity.round_show(usage.limit)}, {usage.inodes} of {usage.inode_limit or 'any number of'} files"
+    if usage.percent >= _FULL_PERCENT:
+        return "VolumeFull", f"the volume is full: {has}; nothing can be written until files are deleted, or until the claim asks for more"
+    return "VolumeAlmostFull", f"the volume is {'above its soft limit, so that soon nothing can be written' if over_soft else 'almost full'}: {has}"
+
+
+def usage_annotations(claim: Object, usage: limits.Usage) -> dict[str, str]:
+    """Annotations that tell a claim's use, if they differ from what it has by 1 % of a limit or more; else nothing."""
+    has = claim["metadata"].get("annotations") or {}
+    told = {USED_BYTES_ANNOTATION: (usage.used, usage.limit), USED_FILES_ANNOTATION: (usage.inodes, usage.inode_limit)}
+    wish = {name: str(value) for name, (value, _limit) in told.items()}
+    wish[LIMIT_FILES_ANNOTATION] = str(usage.inode_limit)
+    far = any(not has.get(name, "").isdecimal() or abs(int(has[name]) - value) > limit // 100 for name, (value, limit) in told.items())
+    return wish if far or has.get(LIMIT_FILES_ANNOTATION) != wish[LIMIT_FILES_ANNOTATION] else {}

@@ -34,3 +34,11 @@ def show(number: int) -> str:
         if number and number % unit == 0:
             return f"{number // unit}{_POWERS[power - 1]}i"
     return str(number)
+
+
+def round_show(number: int) -> str:
+    """A number of bytes for a person: ``9.8Gi``."""
+    for power in range(len(_POWERS), 0, -1):
+        if number >= 1024**power:
+            return f"{number / 1024**power:.1f}{_POWERS[power - 1]}i"
+    return str(number)

@@ -15,11 +15,11 @@ import struct
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from .errors import StorageError
+from .limits import Limits, Usage
 
 _FS_IOC_FSGETXATTR = 0x801C581F
 _FS_IOC_FSSETXATTR = 0x401C5820
@@ -29,16 +29,6 @@ FIRST_PROJECT = 1000
 _COMMAND_SECONDS = 60
 _HALF = r"(\d+)\s+(\d+)\s+(\d+)\s+\d+\s+\[[^\]]*\]"
 _REPORT_LINE = re.compile(rf"#(\d+)\s+{_HALF}\s+{_HALF}")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a project has and may have: bytes and inodes; a limit of 0 is none."""
-
-    used: int
-    limit: int
-    inodes: int
-    inode_limit: int
 
 
 class Quota(Protocol):
@@ -52,8 +42,8 @@ class Quota(Protocol):
     def project_of(self, directory: int) -> int:
         """Project of an open directory; 0 for none."""
 
-    def limit_of(self, directory: int, size: int, inodes: int) -> None:
-        """Limit the tree of an open directory, which gets a project of its own if it has none; bytes, inodes, 0 for none."""
+    def limit_of(self, directory: int, limits: Limits) -> None:
+        """Limit the tree of an open directory, which gets a project of its own if it has none."""
 
     def forget(self, project: int) -> None:
         """Take the limits of a project away: its tree is gone."""
@@ -73,7 +63,7 @@ class NoQuota:
     def project_of(self, directory: int) -> int:
         return 0
 
-    def limit_of(self, directory: int, size: int, inodes: int) -> None:
+    def limit_of(self, directory: int, limits: Limits) -> None:
         return
 
     def forget(self, project: int) -> None:
@@ -93,18 +83,15 @@ def parse_report(text: str) -> dict[int, Usage]:
         match = _REPORT_LINE.fullmatch(line.strip())
         if not match:
             raise StorageError(f"xfs_quota reported a line that is not understood: {line!r}")
-        project, used, _soft, hard, inodes, _inode_soft, inode_hard = map(int, match.groups())
-        found[project] = Usage(used * 1024, hard * 1024, inodes, inode_hard)
+        project, used, soft, hard, inodes, inode_soft, inode_hard = map(int, match.groups())
+        found[project] = Usage(used * 1024, hard * 1024, inodes, inode_hard, soft * 1024, inode_soft)
     return found
 
 
-def limit_command(project: int, size: int, inodes: int) -> str:
-    """The xfs_quota command that sets a project's hard limits.
-
-    No soft limits: XFS shows a soft limit as the size of the volume (`df`), and turns it into a hard one after its grace time.
-    """
-    # xfs_quota counts in blocks of 512 bytes and rounds down
-    return f"limit -p bsoft=0 bhard={-(-size // 4096) * 4096} isoft=0 ihard={inodes} {project}"
+def limit_command(project: int, limits: Limits) -> str:
+    """The xfs_quota command that sets a project's limits. A soft limit is asked for by the class: XFS shows it as the size of the volume (`df`)."""
+    kept = limits.blocks  # xfs_quota counts in blocks of 512 bytes and rounds down
+    return f"limit -p bsoft={kept.soft_size} bhard={kept.size} isoft={kept.soft_inodes} ihard={kept.inodes} {project}"
 
 
 def next_project(taken: Iterable[int]) -> int:
@@ -183,16 +170,16 @@ class XfsQuota:
     def project_of(self, directory: int) -> int:
         return _attributes(directory)[3]
 
-    def limit_of(self, directory: int, size: int, inodes: int) -> None:
+    def limit_of(self, directory: int, limits: Limits) -> None:
         project = self.project_of(directory)
         if not project:
             project = next_project(self.report())
             tag_tree(directory, project)
-        self._run(limit_command(project, size, inodes))
+        self._run(limit_command(project, limits))
 
     def forget(self, project: int) -> None:
         if project > FIRST_PROJECT:
-            self._run(limit_command(project, 0, 0))
+            self._run(limit_command(project, Limits(0, 0)))
 
     def report(self) -> dict[int, Usage]:
         return parse_report(self._run("report -p -n -N -b -i"))

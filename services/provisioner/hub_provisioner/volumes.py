@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import stat
+import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,18 +25,21 @@ from typing import NamedTuple
 
 from . import pattern
 from .errors import RefusedError, StorageError
-from .plan import Order
-from .quota import Quota, Usage
+from .limits import Limits, Usage
+from .plan import Archive, Order
+from .quota import Quota
 
 log = logging.getLogger(__name__)
 
 MARK = "trusted.hub.volume"
-_PRIVATE = ".hub"
+_DEFAULT_ACL = "system.posix_acl_default"
+PRIVATE = ".hub"
 _NEW = "new"
-_TRASH = "trash"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+TRASH = "trash"
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REMOVE_SECONDS = 6 * 3600
 _NOTHING = Usage(0, 0, 0, 0)
+_DEPTH = 8
 Path = tuple[str, ...]
 
 
@@ -49,6 +53,21 @@ class _Found(NamedTuple):
     root: int
     parent: int
     directory: int
+
+
+class Folder(NamedTuple):
+    """A directory below the export that is not on the way to others."""
+
+    path: Path
+    mark: dict[str, str]  # empty: not ours
+    uid: int
+    project: int
+
+
+def default_acl(mode: int) -> bytes:
+    """The default ACL that gives new files of a shared folder the group's rights whatever the umask of their makers; Linux' binary form."""
+    entries = [(0x01, 7), (0x04, mode >> 3 & 7), (0x20, mode & 7)]  # owner, group, others
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, rights, 0xFFFFFFFF) for tag, rights in entries)
 
 
 class Volumes:
@@ -67,10 +86,10 @@ class Volumes:
     # -- access ---------------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _root(self) -> Iterator[int]:
+    def root(self) -> Iterator[int]:
         """The export's descriptor."""
         try:
-            root = os.open(self._base, _DIRECTORY)
+            root = os.open(self._base, DIRECTORY)
         except OSError as error:
             raise StorageError(f"the export {self._base} cannot be opened: {error.strerror}") from error
         try:
@@ -83,14 +102,14 @@ class Volumes:
             os.close(root)
 
     @contextmanager
-    def _private(self, root: int, *names: str) -> Iterator[int]:
+    def private(self, root: int, *names: str) -> Iterator[int]:
         """A folder that only this program can enter."""
         held = os.dup(root)
         try:
-            for name in (_PRIVATE, *names):
+            for name in (PRIVATE, *names):
                 with suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=held)
-                inner = os.open(name, _DIRECTORY, dir_fd=held)
+                inner = os.open(name, DIRECTORY, dir_fd=held)
                 os.close(held)
                 held = inner
             yield held
@@ -115,7 +134,7 @@ class Volumes:
                     else:
                         os.fsync(held)
                 try:
-                    inner = os.open(name, _DIRECTORY, dir_fd=held)
+                    inner = os.open(name, DIRECTORY, dir_fd=held)
                 except OSError as error:
                     if error.errno in (errno.ELOOP, errno.ENOTDIR):
                         raise RefusedError("PathRefused", f"{name!r} in the path {'/'.join(path)!r} is not a directory") from error
@@ -156,7 +175,10 @@ class Volumes:
 
     @staticmethod
     def _write_mark(directory: int, order: Order) -> None:
-        mark = {"volume": order.volume, "namespace": order.namespace, "claim": order.claim, "claim_uid": order.claim_uid}
+        if order.shared:
+            mark = {"shared": "/".join(order.path), "gid": str(order.gid)}
+        else:
+            mark = {"volume": order.volume, "namespace": order.namespace, "claim": order.claim, "claim_uid": order.claim_uid}
         os.setxattr(directory, MARK, json.dumps(mark, sort_keys=True).encode())
 
     # -- readiness ------------------------------------------------------------------------------------------------------------------
@@ -168,14 +190,14 @@ class Volumes:
         """
         try:
             self._quota.check()
-            with self._root() as root:
+            with self.root() as root:
                 self._complaint = ""
                 if self._lock is not None:
                     if os.fstat(self._lock).st_dev == os.fstat(root).st_dev:
                         return True
                     os.close(self._lock)  # another file system is mounted now
                     self._lock = None
-                with self._private(root) as private:
+                with self.private(root) as private:
                     lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=private)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,20 +215,28 @@ class Volumes:
     # -- making ---------------------------------------------------------------------------------------------------------------------
 
     def ensure(self, order: Order) -> str:
-        """Have the directory of an order, with owner, mode 0700, limit and mark.
+        """Have the directory of an order, with owner, mode, limit and mark.
 
-        :return: ``made``, ``there`` (an earlier try made it) or ``reused`` (a directory that was kept from an earlier claim).
+        :return: ``made``, ``there`` (an earlier try made it; a shared folder that is there), ``reused`` (a directory that was kept from an
+            earlier claim) or ``restored`` (from the archive that the order names).
         :raises RefusedError: what is there belongs to somebody else.
         """
-        with self._root() as root, self._parent(root, order.path, make=True) as parent:
+        with self.root() as root, self._parent(root, order.path, make=True) as parent:
             there = self._leaf(parent, order.path)
             if there is not None:
-                with _closing(there):
+                with closing(there):
                     return self._take(there, order)
-            with self._private(root, _NEW) as new:
+            if order.restore:
+                with closing(os.open(order.restore, DIRECTORY, dir_fd=root)) as directory:
+                    self._dress(directory, order)
+                os.rename(order.restore, order.path[-1], src_dir_fd=root, dst_dir_fd=parent)
+                os.fsync(parent)
+                os.fsync(root)
+                return "restored"
+            with self.private(root, _NEW) as new:
                 with suppress(FileExistsError):
                     os.mkdir(order.volume, 0o700, dir_fd=new)
-                with _closing(os.open(order.volume, _DIRECTORY, dir_fd=new)) as directory:
+                with closing(os.open(order.volume, DIRECTORY, dir_fd=new)) as directory:
                     self._dress(directory, order)
                 os.rename(order.volume, order.path[-1], src_dir_fd=new, dst_dir_fd=parent)
                 os.fsync(parent)
@@ -216,7 +246,7 @@ class Volumes:
     def _leaf(parent: int, path: Path) -> int | None:
         """Descriptor of the last directory of a path, None if nothing has that name."""
         try:
-            return os.open(path[-1], _DIRECTORY, dir_fd=parent)
+            return os.open(path[-1], DIRECTORY, dir_fd=parent)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -225,9 +255,16 @@ class Volumes:
             raise
 
     def _dress(self, directory: int, order: Order) -> None:
-        self._quota.limit_of(directory, order.size, order.inodes)
-        os.fchmod(directory, 0o700)
+        self._quota.limit_of(directory, order.limits)
         os.fchown(directory, order.uid, order.gid)
+        os.fchmod(directory, order.mode)  # after the owner: that may take the set-group-id bit away
+        if order.shared:
+            try:
+                os.setxattr(directory, _DEFAULT_ACL, default_acl(order.mode))
+            except OSError as error:
+                if error.errno != errno.ENOTSUP:
+                    raise
+                log.warning("%s keeps no ACLs: members of the group %d need the umask 002", self._base, order.gid)
         self._write_mark(directory, order)
         os.fsync(directory)
 
@@ -235,9 +272,15 @@ class Volumes:
         """Use a directory that stands in the place already, if it may be used."""
         mark, owner = self._read_mark(directory), os.fstat(directory).st_uid
         where = "/".join(order.path)
+        if order.shared:
+            return self._take_shared(directory, order, mark)
         if mark is not None and mark.get("volume") == order.volume:
             self._dress(directory, order)
             return "there"
+        if order.restore:
+            raise RefusedError("RestoreRefused", f"{where!r} exists, so that the archive {order.restore} has no place; remove it, or choose another name")
+        if mark is not None and "shared" in mark:
+            raise RefusedError("PathRefused", f"{where!r} is a shared folder, and no volume is made of it")
         if owner != order.uid:
             raise RefusedError("PathRefused", f"{where!r} exists and belongs to user {owner}, not {order.uid}; nobody is given another's files")
         if mark is not None and mark.get("namespace") != order.namespace:
@@ -245,13 +288,27 @@ class Volumes:
         self._dress(directory, order)
         return "reused"
 
+    def _take_shared(self, directory: int, order: Order, mark: dict[str, str] | None) -> str:
+        where = "/".join(order.path)
+        if mark is None and not os.listdir(directory):  # made by hand, for this
+            self._dress(directory, order)
+            return "reused"
+        if mark is None or "shared" not in mark:
+            raise RefusedError(
+                "PathRefused", f"{where!r} exists and is no shared folder: a volume or somebody's files; move it away, have the folder made, move files in"
+            )
+        if mark.get("gid") != str(order.gid):
+            raise RefusedError("PathRefused", f"{where!r} is the shared folder of group {mark.get('gid')}, and the class says {order.gid}; correct the class")
+        self._dress(directory, order)
+        return "there"
+
     # -- growing --------------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _mine(self, path: Path, volume: str) -> Iterator[_Found | None]:
-        """The directory at `path` if it is that volume's; None if it is not there or another's."""
+    def _mine(self, path: Path, volume: str | None) -> Iterator[_Found | None]:
+        """The directory at `path` if it is that volume's, or with None a shared folder; None if it is not there or another's."""
         with ExitStack() as held:
-            root = held.enter_context(self._root())
+            root = held.enter_context(self.root())
             try:
                 parent = held.enter_context(self._parent(root, path, make=False))
                 directory = self._leaf(parent, path)
@@ -260,37 +317,96 @@ class Volumes:
             if directory is None:
                 yield None
                 return
-            held.enter_context(_closing(directory))
-            mark = self._read_mark(directory)
-            yield _Found(root, parent, directory) if mark is not None and mark.get("volume") == volume else None
+            held.enter_context(closing(directory))
+            mark = self._read_mark(directory) or {}
+            yield _Found(root, parent, directory) if (mark.get("volume") == volume if volume else "shared" in mark) else None
 
-    def resize(self, path: Path, volume: str, size: int, inodes: int) -> None:
-        """Set the limits of a volume.
+    def has(self, path: Path, volume: str) -> bool:
+        """Whether that volume's directory stands at `path`."""
+        with self._mine(path, volume) as found:
+            return found is not None
+
+    def resize(self, path: Path, volume: str | None, limits: Limits) -> None:
+        """Set the limits of a volume, or with None of the shared folder at `path`.
 
         :raises StorageError: its directory is not there.
         """
         with self._mine(path, volume) as found:
             if found is None:
-                raise StorageError(f"the directory {'/'.join(path)!r} of volume {volume} is not there")
-            self._quota.limit_of(found.directory, size, inodes)
+                raise StorageError(f"the directory {'/'.join(path)!r} of {f'volume {volume}' if volume else 'a shared folder'} is not there")
+            self._quota.limit_of(found.directory, limits)
 
-    def usage(self, volumes: Iterable[tuple[str, Path]]) -> tuple[dict[str, Usage], list[Usage]]:
-        """Usage of the given volumes (name, path) by name, and of all archives; volumes whose directory is not there are left out."""
-        report = self._quota.report()
-        by_volume, archives = {}, []
-        for volume, path in volumes:
-            with self._mine(path, volume) as found:
+    def usage(self, places: Iterable[tuple[str, Path, bool]]) -> dict[str, Usage]:
+        """Usage of the given volumes (name, path, whether it is a shared folder) by name; those whose directory is not there are left out."""
+        report, found_usage = self._quota.report(), {}
+        for volume, path, shared in places:
+            with self._mine(path, None if shared else volume) as found:
                 if found is None:
                     continue
                 project = self._quota.project_of(found.directory)
             # Project 0 is everything without a limit of its own; its numbers are nobody's.
-            by_volume[volume] = report.get(project, _NOTHING) if project else _NOTHING
-        with self._root() as root:
+            found_usage[volume] = report.get(project, _NOTHING) if project else _NOTHING
+        return found_usage
+
+    def archives(self) -> list[Archive]:
+        """All that was put away."""
+        report, found = self._quota.report(), []
+        with self.root() as root:
             for name in _archives(root):
-                with _closing(os.open(name, _DIRECTORY, dir_fd=root)) as directory:
-                    project = self._quota.project_of(directory)
-                archives.append(report.get(project, _NOTHING) if project else _NOTHING)
-        return by_volume, archives
+                try:
+                    directory = os.open(name, DIRECTORY, dir_fd=root)
+                except FileNotFoundError:  # somebody removed it just now
+                    continue
+                with closing(directory):
+                    mark, project, owner = self._read_mark(directory) or {}, self._quota.project_of(directory), os.fstat(directory).st_uid
+                usage = report.get(project, _NOTHING) if project else _NOTHING
+                found.append(Archive(name, mark.get("namespace", ""), mark.get("claim", ""), owner, usage, project))
+        return found
+
+    def folders(self) -> list[Folder]:
+        """Every directory that is a volume's, a shared folder, or not of this program. Archives and the private folder are left out."""
+        found: list[Folder] = []
+
+        def look(directory: int, path: Path) -> None:
+            with os.scandir(directory) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            for name in names:
+                if not path and (name == PRIVATE or name.startswith(pattern.RESERVED_PREFIX)):
+                    continue
+                try:
+                    inner = os.open(name, DIRECTORY, dir_fd=directory)
+                except OSError:  # it became something else just now
+                    continue
+                with closing(inner):
+                    mark, status, here = self._read_mark(inner), os.fstat(inner), (*path, name)
+                    way = mark is None and (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o711) and len(here) < _DEPTH
+                    if way:
+                        look(inner, here)
+                    else:
+                        found.append(Folder(here, mark or {}, status.st_uid, self._quota.project_of(inner)))
+
+        with self.root() as root:
+            look(root, ())
+        return found
+
+    def stray_projects(self, known: Iterable[int]) -> dict[int, Usage]:
+        """Limits of trees that are none of the `known` projects, nor being made or removed."""
+        expected = {0, *known}
+        with self.root() as root:
+            for place in (_NEW, TRASH):
+                with self.private(root, place) as folder:
+                    for name in os.listdir(folder):
+                        with suppress(FileNotFoundError), closing(os.open(name, DIRECTORY, dir_fd=folder)) as directory:
+                            expected.add(self._quota.project_of(directory))
+        return {project: usage for project, usage in self._quota.report().items() if project not in expected and (usage.limit or usage.inode_limit)}
+
+    def write_report(self, text: str) -> None:
+        """Replace ``.hub/report.json``."""
+        with self.root() as root, self.private(root) as private:
+            descriptor = os.open("report.json.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=private)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(text)
+            os.rename("report.json.new", "report.json", src_dir_fd=private, dst_dir_fd=private)
 
     def forget_removed(self) -> list[int]:
         """Free the limits of trees that are gone, such as archives that somebody removed; returns their projects."""
@@ -314,7 +430,7 @@ class Volumes:
                 os.fsync(found.parent)
                 os.fsync(found.root)
                 return name
-        with self._root() as root:
+        with self.root() as root:
             return next((name for name in _archives(root) if f"-{claim_uid}-" in name), None)
 
     def trash(self, path: Path, volume: str) -> bool:
@@ -322,7 +438,7 @@ class Volumes:
         with self._mine(path, volume) as found:
             if found is None:
                 return False
-            with self._private(found.root, _TRASH) as trash:
+            with self.private(found.root, TRASH) as trash:
                 os.rename(path[-1], volume, src_dir_fd=found.parent, dst_dir_fd=trash)
                 os.fsync(found.parent)
                 os.fsync(trash)
@@ -334,14 +450,14 @@ class Volumes:
         :return: names of the volumes that are gone.
         """
         gone = []
-        with self._root() as root, self._private(root, _TRASH) as trash:
+        with self.root() as root, self.private(root, TRASH) as trash:
             for name in sorted(os.listdir(trash)):
-                with _closing(os.open(name, _DIRECTORY, dir_fd=trash)) as directory:
+                with closing(os.open(name, DIRECTORY, dir_fd=trash)) as directory:
                     project = self._quota.project_of(directory)
                 # rm, not shutil.rmtree: it follows no link either, and takes trees of any depth
                 done = subprocess.run(
                     ["rm", "-rf", "--one-file-system", "--", f"./{name}"],
-                    cwd=os.path.join(self._base, _PRIVATE, _TRASH),
+                    cwd=os.path.join(self._base, PRIVATE, TRASH),
                     capture_output=True,
                     text=True,
                     timeout=_REMOVE_SECONDS,
@@ -360,7 +476,7 @@ def _archives(root: int) -> list[str]:
 
 
 @contextmanager
-def _closing(descriptor: int) -> Iterator[int]:
+def closing(descriptor: int) -> Iterator[int]:
     try:
         yield descriptor
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hub_provisioner import plan
 from hub_provisioner.errors import RefusedError
+from hub_provisioner.limits import Limits
 from hub_provisioner.plan import Growth, Settings
 
 SETTINGS = Settings(provisioner="hub.airavata.org/nfs", server="10.77.0.31", export="/srv/hub")
@@ -66,7 +67,7 @@ VOLUME = plan.new_volume(order_for(CLAIM), CLAIM, CLASS, SETTINGS)  # type: igno
 
 def test_order_and_volume() -> None:
     order = order_for(CLAIM)
-    assert order == plan.Order("pvc-u1", "hub-users", "home-alice", "u1", ("hub-users", "home-alice"), 20001, 100, 2 * 2**30, 131072)
+    assert order == plan.Order("pvc-u1", "hub-users", "home-alice", "u1", ("hub-users", "home-alice"), 20001, 100, Limits(2 * 2**30, 131072))
     assert VOLUME["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"] == "hub.airavata.org/nfs"
     spec = VOLUME["spec"]
     assert spec["nfs"] == {"server": "10.77.0.31", "path": "/srv/hub/hub-users/home-alice"}
@@ -179,7 +180,7 @@ def test_other_servers_are_in_nobodys_way() -> None:
     ("size", "per_gib", "inodes"), [(2**30, 65536, 65536), (10 * 2**30, 65536, 655360), (2**20, 65536, 10000), (2**40, 0, 0), (3 * 2**29, 100000, 150000)]
 )
 def test_inode_limit(size: int, per_gib: int, inodes: int) -> None:
-    assert plan.inode_limit(size, Settings("p", "s", "/e", inodes_per_gib=per_gib)) == inodes
+    assert plan.limits_for(size, {}, Settings("p", "s", "/e", inodes_per_gib=per_gib)) == Limits(size, inodes)
 
 
 def bound(asked: str, capacity: str, shown: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -267,3 +268,133 @@ def test_path_of_a_forged_volume_is_not_acted_on(path: str) -> None:
 
 def test_path_of_own_volume() -> None:
     assert plan.checked_path_of(RELEASED, SETTINGS) == ("hub-users", "home-alice")
+
+
+# Shared folders
+
+SHARED_CLASS = {
+    "metadata": {"name": "course"},
+    "provisioner": "hub.airavata.org/nfs",
+    "parameters": {"shared": "true", "pathPattern": "shared/course", "gid": "5000", "mode": "2775", "sizeGib": "50", "filesPerGib": "1000"},
+    "mountOptions": ["nfsvers=4.2", "ro"],
+}
+STUDENT = changed(annotated(uid="20001", gid="100"), spec__storageClassName="course")
+
+
+def shared_order(claim: dict[str, Any] = STUDENT, volumes: tuple[dict[str, Any], ...] = (), **parameters: str | None) -> plan.Order | None:
+    klass = changed(SHARED_CLASS, **{f"parameters__{key}": value for key, value in parameters.items()})
+    return plan.plan_claim(claim, {"course": klass}, volumes, SETTINGS)
+
+
+def shared_volume() -> dict[str, Any]:
+    order = shared_order()
+    assert order is not None
+    return plan.new_volume(order, STUDENT, SHARED_CLASS, SETTINGS)
+
+
+def test_shared_order_and_volume() -> None:
+    order = shared_order()
+    assert order == plan.Order("pvc-u1", "hub-users", "home-alice", "u1", ("shared", "course"), 0, 5000, Limits(50 * 2**30, 50_000), mode=0o2775, shared=True)
+    volume = shared_volume()
+    assert volume["metadata"]["annotations"] == {
+        "pv.kubernetes.io/provisioned-by": "hub.airavata.org/nfs",
+        "hub.airavata.org/gid": "5000",
+        "hub.airavata.org/shared": "true",
+        "hub.airavata.org/files-per-gib": "1000",
+    }
+    assert (volume["spec"]["capacity"], volume["spec"]["mountOptions"]) == ({"storage": "50Gi"}, ["nfsvers=4.2", "ro"])
+
+
+def test_claims_of_a_shared_folder_share_it_and_nothing_else() -> None:
+    second = changed(STUDENT, metadata__uid="u2", metadata__namespace="team-b")
+    assert shared_order(second, (shared_volume(),)) is not None
+    for other in (
+        changed(shared_volume(), metadata__annotations={"hub.airavata.org/shared": "true"}),  # somebody else's volume that says so
+        changed(shared_volume(), metadata__annotations={"pv.kubernetes.io/provisioned-by": "hub.airavata.org/nfs"}),
+        changed(shared_volume(), spec__nfs={"server": "10.77.0.31", "path": "/srv/hub/shared"}),
+        changed(shared_volume(), spec__nfs={"server": "10.77.0.31", "path": "/srv/hub/shared/course/inner"}),
+    ):
+        with pytest.raises(RefusedError, match="overlaps") as caught:
+            shared_order(second, (other,))
+        assert caught.value.reason == "PathInUse"
+    home = changed(CLASS, parameters={"pathPattern": "shared/course"})
+    with pytest.raises(RefusedError, match="overlaps"):
+        order_for(changed(CLAIM, metadata__uid="u2"), home, [shared_volume()])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"shared": "yes"}, "not true or false"),
+        ({"shared": "True"}, "not true or false"),
+        ({"pathPattern": None}, "one fixed path"),
+        ({"pathPattern": "shared/${.PVC.name}"}, "one fixed path"),
+        ({"mode": "0777"}, "not one of"),
+        ({"mode": "2777"}, "not one of"),
+        ({"sizeGib": None}, "needs the parameters"),
+        ({"gid": None}, "needs the parameters"),
+        ({"uid": "20001"}, "remove uid"),
+        ({"sizeGib": "0"}, "sizeGib"),
+        ({"sizeGib": "1.5"}, "sizeGib"),
+        ({"sizeGib": "50Gi"}, "sizeGib"),
+    ],
+)
+def test_class_that_makes_no_shared_folder(parameters: dict[str, str | None], message: str) -> None:
+    with pytest.raises(RefusedError, match=message) as caught:
+        shared_order(**parameters)
+    assert caught.value.reason == "ClassRefused"
+
+
+@pytest.mark.parametrize(
+    ("claim", "parameters", "reason"),
+    [
+        (changed(STUDENT, spec__resources={"requests": {"storage": "51Gi"}}), {}, "SizeRefused"),  # the volume would never be bound
+        (STUDENT, {"gid": "0"}, "OwnerRefused"),
+        (STUDENT, {"gid": "65534"}, "OwnerRefused"),
+        (changed(STUDENT, metadata__annotations={**STUDENT["metadata"]["annotations"], "hub.airavata.org/restore": "latest"}), {}, "RestoreRefused"),
+        (STUDENT, {"pathPattern": "archived-x"}, "PathPatternFailed"),
+        (STUDENT, {"pathPattern": "../x"}, "PathPatternFailed"),
+    ],
+)
+def test_shared_claim_refused(claim: dict[str, Any], parameters: dict[str, str | None], reason: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        shared_order(claim, **parameters)
+    assert caught.value.reason == reason
+
+
+def test_shared_group_is_the_classs_whoever_asks() -> None:
+    order = shared_order(changed(STUDENT, metadata__annotations={**STUDENT["metadata"]["annotations"], "hub.airavata.org/gid": "6000"}))
+    assert order is not None
+    assert (order.uid, order.gid) == (0, 5000)
+
+
+@pytest.mark.parametrize("classes", [{}, {"course": changed(SHARED_CLASS, parameters={"onDelete": "delete"})}, {"course": SHARED_CLASS}])
+def test_shared_folder_outlives_its_claims_whatever_became_of_its_class(classes: dict[str, Any]) -> None:
+    assert plan.plan_release(changed(shared_volume(), status={"phase": "Released"}), classes, SETTINGS) == "leave"
+
+
+def test_shared_folder_has_the_size_of_its_class() -> None:
+    claim, volume = bound("60Gi", "50Gi", "50Gi")
+    volume["metadata"]["annotations"]["hub.airavata.org/shared"] = "true"
+    assert plan.plan_growth(claim, volume, SETTINGS) is None
+    old = changed(shared_volume(), spec__storageClassName="course")
+    assert plan.due_limits(old, 50 * 2**30, {"course": SHARED_CLASS}, SETTINGS) == Limits(50 * 2**30, 50_000)
+    grown = changed(SHARED_CLASS, parameters__sizeGib="80")
+    assert plan.due_limits(old, 50 * 2**30, {"course": grown}, SETTINGS) == Limits(80 * 2**30, 80_000)
+    assert plan.due_limits(old, 50 * 2**30, {}, SETTINGS) == Limits(50 * 2**30, 50_000)  # the volume remembers
+
+
+def test_volume_remembers_the_limits_of_its_class() -> None:
+    klass = changed(CLASS, parameters__softQuotaPercent="80", parameters__filesPerGib="1024")
+    order = order_for(CLAIM, klass)
+    assert order is not None
+    assert order.limits == Limits(2 * 2**30, 2048, 2 * 2**30 * 80 // 100, 1638)
+    volume = plan.new_volume(order, CLAIM, klass, SETTINGS)
+    assert plan.due_limits(volume, 2 * 2**30, {}, SETTINGS) == order.limits
+    assert plan.due_limits(VOLUME, 2 * 2**30, {"hub-home": klass}, SETTINGS) == Limits(2 * 2**30, 131072)  # made before the class said so
+
+
+def test_restore_is_asked_for_on_the_claim() -> None:
+    order = order_for(changed(CLAIM, metadata__annotations={**CLAIM["metadata"]["annotations"], "hub.airavata.org/restore": "latest"}))
+    assert order is not None
+    assert order.restore == "latest"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from hub_provisioner.errors import StorageError
-from hub_provisioner.quota import Usage, XfsQuota, limit_command, mount_options, next_project, parse_report
+from hub_provisioner.limits import Limits, Usage
+from hub_provisioner.quota import XfsQuota, limit_command, mount_options, next_project, parse_report
 
 # As xfsprogs 6.13 printed it
 REPORT = (
@@ -18,7 +19,7 @@ REPORT = (
 
 
 def test_report() -> None:
-    assert parse_report(REPORT) == {0: Usage(0, 0, 7, 0), 1001: Usage(2**26, 2**26, 3, 500), 1002: Usage(2**25, 2**25, 1, 0)}
+    assert parse_report(REPORT) == {0: Usage(0, 0, 7, 0), 1001: Usage(2**26, 2**26, 3, 500), 1002: Usage(2**25, 2**25, 1, 0, 30000 * 1024)}
     assert parse_report("") == {}
 
 
@@ -29,16 +30,17 @@ def test_report_that_is_not_understood(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "inodes", "expected"),
+    ("limits", "expected"),
     [
-        (2**30, 65536, "limit -p bsoft=0 bhard=1073741824 isoft=0 ihard=65536 1001"),
-        (1, 0, "limit -p bsoft=0 bhard=4096 isoft=0 ihard=0 1001"),
-        (4097, 0, "limit -p bsoft=0 bhard=8192 isoft=0 ihard=0 1001"),
-        (0, 0, "limit -p bsoft=0 bhard=0 isoft=0 ihard=0 1001"),
+        (Limits(2**30, 65536), "limit -p bsoft=0 bhard=1073741824 isoft=0 ihard=65536 1001"),
+        (Limits(1, 0), "limit -p bsoft=0 bhard=4096 isoft=0 ihard=0 1001"),
+        (Limits(4097, 0), "limit -p bsoft=0 bhard=8192 isoft=0 ihard=0 1001"),
+        (Limits(0, 0), "limit -p bsoft=0 bhard=0 isoft=0 ihard=0 1001"),
+        (Limits(2**30, 100, 2**29 + 1, 80), "limit -p bsoft=536870912 bhard=1073741824 isoft=80 ihard=100 1001"),
     ],
 )
-def test_limit_command(size: int, inodes: int, expected: str) -> None:
-    assert limit_command(1001, size, inodes) == expected
+def test_limit_command(limits: Limits, expected: str) -> None:
+    assert limit_command(1001, limits) == expected
 
 
 @pytest.mark.parametrize(("taken", "project"), [([], 1001), ([0], 1001), ([0, 1001, 1007], 1008), ([5], 1001)])

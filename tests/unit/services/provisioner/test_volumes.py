@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 from hub_provisioner.errors import RefusedError, StorageError
+from hub_provisioner.limits import Limits, Usage
 from hub_provisioner.plan import Order
-from hub_provisioner.quota import Usage
 from hub_provisioner.volumes import MARK, Volumes
 
-ALICE = Order("pvc-a", "hub-users", "home-alice", "uid-a", ("hub-users", "home-alice"), 20001, 100, 2**30, 65536)
-BOB = Order("pvc-b", "hub-users", "home-bob", "uid-b", ("hub-users", "home-bob"), 20002, 100, 2**30, 65536)
+ALICE = Order("pvc-a", "hub-users", "home-alice", "uid-a", ("hub-users", "home-alice"), 20001, 100, Limits(2**30, 65536))
+BOB = Order("pvc-b", "hub-users", "home-bob", "uid-b", ("hub-users", "home-bob"), 20002, 100, Limits(2**30, 65536))
 _PROJECT = "trusted.test.project"
 
 
@@ -30,8 +30,9 @@ class BookQuota:
     enforced = True
 
     def __init__(self) -> None:
-        self.limits: dict[int, tuple[int, int]] = {}
+        self.limits: dict[int, Limits] = {}
         self.removed: set[int] = set()
+        self.used: dict[int, tuple[int, int]] = {}  # bytes, inodes
 
     def check(self) -> None:
         return
@@ -42,18 +43,21 @@ class BookQuota:
         except OSError:
             return 0
 
-    def limit_of(self, directory: int, size: int, inodes: int) -> None:
+    def limit_of(self, directory: int, limits: Limits) -> None:
         project = self.project_of(directory)
         if not project:
             project = max([1000, *self.limits]) + 1
             os.setxattr(directory, _PROJECT, str(project).encode())
-        self.limits[project] = (size, inodes)
+        self.limits[project] = limits
 
     def forget(self, project: int) -> None:
         self.limits.pop(project, None)
 
     def report(self) -> dict[int, Usage]:
-        projects = {project: Usage(0, size, int(project not in self.removed), inodes) for project, (size, inodes) in self.limits.items()}
+        projects = {}
+        for project, limits in self.limits.items():
+            used, inodes = self.used.get(project, (0, int(project not in self.removed)))
+            projects[project] = Usage(used, limits.size, inodes, limits.inodes, limits.soft_size, limits.soft_inodes)
         return {0: Usage(4096, 0, 3, 0), **projects}
 
 
@@ -78,7 +82,7 @@ def test_made_with_owner_mode_limit_and_mark(base: Path) -> None:
     status = home.stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (20001, 100, 0o700)
     assert mark_of(home) == {"volume": "pvc-a", "namespace": "hub-users", "claim": "home-alice", "claim_uid": "uid-a"}
-    assert quota.limits == {1001: (2**30, 65536)}
+    assert quota.limits == {1001: Limits(2**30, 65536)}
     above = home.parent.stat()
     assert (above.st_uid, stat.S_IMODE(above.st_mode)) == (0, 0o711)
     assert stat.S_IMODE((base / ".hub").stat().st_mode) == 0o700
@@ -97,20 +101,22 @@ def test_two_volumes_have_limits_of_their_own(base: Path) -> None:
     volumes = volumes_at(base, quota)
     volumes.ensure(ALICE)
     volumes.ensure(BOB)
-    volumes.resize(BOB.path, "pvc-b", 2**31, 7)
-    assert quota.limits == {1001: (2**30, 65536), 1002: (2**31, 7)}
-    used, archives = volumes.usage([("pvc-a", ALICE.path), ("pvc-b", BOB.path), ("gone", ("no", "where"))])
+    volumes.resize(BOB.path, "pvc-b", Limits(2**31, 7, 2**30, 5))
+    assert quota.limits == {1001: Limits(2**30, 65536), 1002: Limits(2**31, 7, 2**30, 5)}
+    used = volumes.usage([("pvc-a", ALICE.path, False), ("pvc-b", BOB.path, False), ("gone", ("no", "where"), False)])
     assert {name: usage.limit for name, usage in used.items()} == {"pvc-a": 2**30, "pvc-b": 2**31}
-    assert archives == []
+    assert used["pvc-b"].limits == Limits(2**31, 7, 2**30, 5)
+    assert volumes.archives() == []
 
 
 def test_usage_of_a_directory_that_lost_its_limit(base: Path) -> None:
     volumes = volumes_at(base, BookQuota())
     volumes.ensure(ALICE)
     os.removexattr(base / "hub-users/home-alice", _PROJECT)
-    assert volumes.usage([("pvc-a", ALICE.path)])[0] == {"pvc-a": Usage(0, 0, 0, 0)}  # not what project 0 has
+    assert volumes.usage([("pvc-a", ALICE.path, False)]) == {"pvc-a": Usage(0, 0, 0, 0)}  # not what project 0 has
     volumes.archive(ALICE.path, "pvc-a", "uid-a")
-    assert volumes.usage([("pvc-a", ALICE.path)]) == ({}, [Usage(0, 0, 0, 0)])
+    assert volumes.usage([("pvc-a", ALICE.path, False)]) == {}
+    assert [archive.usage for archive in volumes.archives()] == [Usage(0, 0, 0, 0)]
 
 
 def test_limits_of_removed_trees_are_freed(base: Path) -> None:
@@ -188,7 +194,7 @@ def test_link_on_the_way_is_not_followed(base: Path, outside: Path, where: str) 
     assert volumes.archive(ALICE.path, "pvc-a", "uid-a") is None
     assert volumes.trash(ALICE.path, "pvc-a") is False
     with pytest.raises(StorageError):
-        volumes.resize(ALICE.path, "pvc-a", 1, 1)
+        volumes.resize(ALICE.path, "pvc-a", Limits(1, 1))
     assert link.is_symlink()
     assert untouched(outside)
 
@@ -248,8 +254,9 @@ def test_archive_keeps_files_owner_and_limit(base: Path) -> None:
     assert name == "archived-hub-users-home-alice-uid-a-20261123T220000Z"
     assert (base / name / "file").read_text() == "kept"
     assert (base / name).stat().st_uid == 20001
-    assert quota.limits == {1001: (2**30, 65536)}
-    assert [usage.limit for usage in volumes.usage([])[1]] == [2**30]
+    assert quota.limits == {1001: Limits(2**30, 65536)}
+    (archive,) = volumes.archives()
+    assert (archive.namespace, archive.claim, archive.uid, archive.usage.limit) == ("hub-users", "home-alice", 20001, 2**30)
     assert volumes.archive(ALICE.path, "pvc-a", "uid-a") == name  # a second try after a crash finds it
     assert volumes.ensure(again(ALICE, volume="pvc-a2", claim_uid="uid-a2")) == "made"
     assert volumes.archive(ALICE.path, "pvc-a2", "uid-a2") == "archived-hub-users-home-alice-uid-a2-20261123T220000Z"
@@ -287,7 +294,7 @@ class Killed(BaseException):
     """As SIGKILL: nothing in the program catches it."""
 
 
-_STEPS = ("mkdir", "rename", "fchown", "fchmod", "setxattr", "fsync", "open")
+_STEPS = ("mkdir", "rename", "fchown", "fchmod", "setxattr", "fsync", "open", "unlink")
 
 
 @contextlib.contextmanager

@@ -9,3 +9,6 @@ c.NotebookNotary.store_factory = FolderSignatureStore
 c.LabApp.extension_manager = "readonly"
 c.LabServerApp.extension_manager = "readonly"
 c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash", "-l"]}
+# A trash in the home fails when the home is full, and frees nothing when it is not. JupyterLab asks before it deletes.
+c.FileContentsManager.delete_to_trash = False
+c.FileContentsManager.always_delete_dir = True
