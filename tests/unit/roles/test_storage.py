@@ -112,18 +112,18 @@ def test_classes(tmp_path: Path) -> None:
     team = {"shared": "true", "pathPattern": "shared/team-a", "gid": "5001", "sizeGib": "10", "mode": "2770"}
     shared = {name: item for (kind, name), item in made.items() if kind == "StorageClass" and name != "hub-home"}
     assert {name: item["parameters"] for name, item in shared.items()} == {
-        "hub-shared-course": course,
-        "hub-shared-course-write": course,
-        "hub-shared-team-a": team,
+        "shared-course": course,
+        "shared-course-write": course,
+        "shared-team-a": team,
     }
-    assert [name for name, item in shared.items() if "ro" in item["mountOptions"]] == ["hub-shared-course"]
+    assert [name for name, item in shared.items() if "ro" in item["mountOptions"]] == ["shared-course"]
     assert not any(item["allowVolumeExpansion"] for item in shared.values())
 
 
 def test_classes_that_say_something_else_are_made_anew(tmp_path: Path) -> None:
     def there(name: str, **changes: Any) -> dict[str, Any]:
         return {
-            "metadata": {"name": name, "labels": {"hub.airavata.org/shared-folder": "x"} if name.startswith("hub-shared") else None},
+            "metadata": {"name": name, "labels": {"hub.airavata.org/shared-folder": "x"} if name.startswith("shared-") else None},
             "provisioner": "hub.airavata.org/nfs",
             "parameters": {"pathPattern": "${.PVC.namespace}/${.PVC.name}", "archiveOnDelete": "true"},
             "mountOptions": ["nfsvers=4.2", "hard", "noatime", "nodev", "nosuid"],
@@ -131,13 +131,13 @@ def test_classes_that_say_something_else_are_made_anew(tmp_path: Path) -> None:
         }
 
     team = {"shared": "true", "pathPattern": "shared/team-a", "gid": "5001", "sizeGib": "10", "mode": "2770"}
-    as_due = [there("hub-home"), there("hub-shared-team-a", parameters=team), there("by-hand"), there("hub-shared-x", provisioner="other")]
+    as_due = [there("hub-home"), there("shared-team-a", parameters=team), there("by-hand"), there("shared-x", provisioner="other")]
     others = [
         there("hub-home", mountOptions=["nfsvers=4.1"]),
-        there("hub-shared-team-a", parameters={**team, "sizeGib": "5"}),
-        there("hub-shared-gone", parameters=team),
+        there("shared-team-a", parameters={**team, "sizeGib": "5"}),
+        there("shared-gone", parameters=team),
     ]
-    for found, stale in ((as_due, []), (others, ["hub-home", "hub-shared-team-a", "hub-shared-gone"])):
+    for found, stale in ((as_due, []), (others, ["hub-home", "shared-team-a", "shared-gone"])):
         seen = {"__nfs_provisioner_found_classes": {"resources": found}, "nfs_provisioner_shared_folders": FOLDERS}
         assert variables(tmp_path, "__nfs_provisioner_stale_classes", **seen) == {"__nfs_provisioner_stale_classes": stale}
 
