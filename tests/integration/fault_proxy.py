@@ -28,6 +28,7 @@ class FaultProxy:
         self.writes: list[str] = []
         self.fault: Callable[[int, str], str] = lambda _number, _what: ""
         self.after: Callable[[int, str], None] = lambda _number, _what: None
+        self.garbled = False  # answers to reads are no JSON
         self._lock = threading.Lock()
         proxy = self
         trusted = ssl.create_default_context(cafile=str(folder / "apiserver.crt"))
@@ -52,7 +53,12 @@ class FaultProxy:
                     return
                 connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=330)
                 try:
-                    connection.request(self.command, self.path, body or None, {key: value for key, value in self.headers.items() if key.lower() != "host"})
+                    connection.request(
+                        self.command,
+                        self.path,
+                        body or None,
+                        {key: value for key, value in self.headers.items() if key.lower() not in ("host", "accept-encoding")},
+                    )
                     answer = connection.getresponse()
                     if number >= 0:
                         proxy.after(number, what)
@@ -70,6 +76,8 @@ class FaultProxy:
                         self.close_connection = True
                         return
                     data = answer.read()
+                    if proxy.garbled and self.command == "GET" and "/leases" not in self.path:
+                        data = b"\x1f\x8b"
                     self.send_header("Content-Length", str(len(data)))
                     self.end_headers()
                     self.wfile.write(data)

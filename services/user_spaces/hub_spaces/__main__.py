@@ -24,6 +24,7 @@ from .lease import while_leading
 from .store import Store
 
 log = logging.getLogger("hub_spaces")
+_EXIT_SECONDS = 10
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +64,8 @@ async def lead(api: Api, policy: Policy, namespace: str, period_seconds: float) 
     # What it needs to see is there before it starts, and it does not have to watch for more.
     settings.scanning.disabled = True
     settings.posting.enabled = False
+    # A watch that failed for good ends kopf, which then may hang while it tidies up, with the lease held: it kills itself after this.
+    settings.process.ultimate_exiting_timeout = _EXIT_SECONDS
     settings.watching.client_timeout = 300
     settings.watching.connect_timeout = 10
     store.watch(registry, settings, keeper.wake, keeper.wake_all)
@@ -86,14 +89,14 @@ async def run(given: argparse.Namespace) -> int:
     try:
         log.info("hub_spaces %s as %s for the UserSpaces in %s", __version__, given.identity, given.namespace)
         api = Api(client)
-        await while_leading(
+        in_order = await while_leading(
             client, given.namespace, "user-spaces", given.identity, given.lease_seconds, lambda: lead(api, policy, given.namespace, given.period_seconds)
         )
     finally:
         await client.close()
         if health is not None:
             await health.cleanup()
-    return 0
+    return 0 if in_order else 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -56,15 +56,17 @@ class PatientLock(LeaseLock):  # type: ignore[misc]  # the library is in the ima
                 log.warning("the lease was not given back: %s", error)
 
 
-async def while_leading(client: ApiClient, namespace: str, name: str, identity: str, seconds: int, work: Callable[[], Awaitable[None]]) -> None:
-    """Wait for the lease, then do ``work``; returns when the work has ended or the lease was lost, whichever is first."""
+async def while_leading(client: ApiClient, namespace: str, name: str, identity: str, seconds: int, work: Callable[[], Awaitable[None]]) -> bool:
+    """Wait for the lease, then do ``work``. Ends when the work does, or when the lease is lost; returns whether the work ended in order."""
     lock = PatientLock(name, namespace, identity, client)
-    ended = asyncio.Event()
+    ended, in_order = asyncio.Event(), False
 
     async def begin() -> None:
+        nonlocal in_order
         log.info("lease %s/%s taken by %s", namespace, name, identity)
         try:
             await work()
+            in_order = True
         except Exception:
             log.exception("the work ended by itself")
         finally:
@@ -83,3 +85,4 @@ async def while_leading(client: ApiClient, namespace: str, name: str, identity: 
         await lock.give_back()
     ending.cancel()
     await asyncio.gather(election, ending, return_exceptions=True)
+    return in_order
