@@ -378,6 +378,21 @@ def test_somebody_elses_namespace_is_left_alone(cluster: SpacesCluster, controll
     assert not (cluster.client.get("Namespace", "", "hub-user-carol") or {"metadata": {"deletionTimestamp": "?"}})["metadata"].get("deletionTimestamp")
 
 
+def test_a_shared_folder_is_one_directory_of_a_group(cluster: SpacesCluster, controller: Controller, user: str) -> None:
+    folder = {"name": "course", "gid": 30001, "size_gib": 2, "mode": "2775"}
+    run_module(cluster, "user_storage_class", shared_folder=folder)
+    for member in (user, f"{user}-too"):
+        cluster.add(member, sharedFolders=[{"name": "course", "gid": 30001}])
+        cluster.reason(member, "Ready")
+        assert ("PersistentVolumeClaim", "shared-course") in cluster.there(member)
+    shared = (cluster.export / "shared" / "course").stat()
+    assert (shared.st_uid, shared.st_gid, stat.S_IMODE(shared.st_mode)) == (0, 30001, 0o2775)
+    cluster.change(user, sharedFolders=[])
+    wait_for("no claim of who left it", lambda: ("PersistentVolumeClaim", "shared-course") not in cluster.there(user))
+    cluster.reason(user, "Ready")
+    assert (cluster.export / "shared" / "course").is_dir(), "the folder is the others', too"
+
+
 def test_user_ids_are_never_given_twice(cluster: SpacesCluster, controller: Controller) -> None:
     cluster.add("first")
     uid = cluster.reason("first", "Ready")["status"]["uid"]
@@ -406,13 +421,14 @@ def life(cluster: SpacesCluster, user: str, step: Callable[[], None]) -> None:
     cluster.add(user)
     until("Ready")
     assert cluster.there(user) == WHOLE
+    thesis = cluster.export / cluster.namespace(user) / "home" / "thesis"
+    thesis.write_text(f"of {user}")
     cluster.change(user, state="archived")
     until("Archived")
+    assert not thesis.exists()
     cluster.change(user, state="active")
     until("Ready")
-    claim = cluster.client.get("PersistentVolumeClaim", cluster.namespace(user), "home")
-    assert claim is not None
-    assert claim["metadata"]["annotations"].get(names.RESTORE_ANNOTATION) == "latest", "a home that was archived is asked back, whenever the controller died"
+    assert thesis.read_text() == f"of {user}", "a home that was archived comes back, whenever the controller died"
     cluster.remove(user)
 
     def gone() -> bool:
@@ -676,7 +692,7 @@ def spawn(cluster: SpacesCluster, python: Path, user: str, *more: str) -> Object
 
 
 def test_the_spawner_moves_in(cluster: SpacesCluster, controller: Controller, hub_python: Path) -> None:
-    cluster.add_class("shared-course")
+    run_module(cluster, "user_storage_class", shared_folder={"name": "course", "gid": 30001, "size_gib": 2, "mode": "2775"})
     seen = spawn(cluster, hub_python, "Grace@example.org")
     item = cluster.space("Grace@example.org")
     assert item is not None
