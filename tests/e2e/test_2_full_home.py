@@ -33,7 +33,10 @@ LOOK = "import os, jupyter_core.paths as p; print(os.environ.get('HUB_HOME_FULL'
 
 @pytest.fixture
 def still(site: Site) -> Iterator[Site]:
-    """The provisioner stands still meanwhile: it would set the limits right again."""
+    """A site where user3 has a home and the provisioner stands still: it would set the limits right again."""
+    person = site.person("user3")
+    person.start()
+    person.stop()
     site.ssh("storage1", "systemctl", "stop", "hub-nfs-provisioner")
     yield site
     site.ssh("storage1", "systemctl", "start", "hub-nfs-provisioner")
@@ -50,16 +53,16 @@ def test_who_is_full_comes_in_and_cleans_up(still: Site, limits: str, fill: str,
     project = site.ssh("storage1", "xfs_io", "-r", "-c", "lsproj", path).split("=")[1].strip()
     export = site.ssh("storage1", "findmnt", "-n", "-o", "TARGET", "--target", path).strip()
     site.ssh("storage1", "xfs_quota", "-x", "-c", f"'limit -p {limits} {project}'", export)
-    assert person.run(fill) in ("ENOSPC", "EDQUOT")
+    assert person.run(fill).strip() in ("ENOSPC", "EDQUOT")
     person.stop()
     person.start()
-    message, config, ipython = person.run(LOOK).rsplit(" ", 2)
+    message, config, ipython = person.run(LOOK).strip().rsplit(" ", 2)
     assert message.startswith("Your home is full: ")
     assert config.startswith("/tmp/")
     assert ipython.startswith("/tmp/")
     notice = f"{person.page().base}/api/home"
     assert person.session.fetch_json("GET", notice)["message"].startswith("Your home is full: ")
-    assert person.run("41 + 1") == "42"
+    assert person.run("41 + 1").strip() == "42"
     person.page().delete(remove)
     assert person.session.fetch_json("GET", notice) == {"message": ""}
     person.page().write("after.txt", "there is room again")
