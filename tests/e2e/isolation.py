@@ -143,7 +143,7 @@ def matrix(site: Site, service_address: str, bob_address: str) -> list[Cell]:
         return Cell("hub", target, ("api", method, path, body), expected)
 
     cells = [
-        tcp("hub", services["hub"].cluster_ip, 8081, "hub", OPEN),
+        tcp("hub", services["hub"].cluster_ip, 8081, expected=OPEN),
         Cell("notebook", "names", ("names", f"hub.{hub}.svc.cluster.local"), "resolved"),
         Cell("notebook", "hub API: own user", ("hub", "GET", "/user"), "200"),
         Cell("notebook", "hub API: another user", ("hub", "GET", "/users/bob"), "403 or 404"),
