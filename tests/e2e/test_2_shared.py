@@ -1,0 +1,72 @@
+"""Folders that several people have, from inside their notebooks: a group's, where members write, and a course's, which is only read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from site_verify.scenario import Person
+
+from tests.e2e.site import Run, Site
+
+pytestmark = pytest.mark.site
+
+VALUES = {
+    "nfs_provisioner_shared_folders": [
+        {"name": "team", "gid": 5000, "size_gib": 1},
+        {"name": "course", "gid": 5001, "size_gib": 1, "read_only": True},
+    ],
+    "jupyterhub_shared_folders": [{"name": "team", "gid": 5000}, {"name": "course", "read_only": True}],
+}
+WRITE = """
+import pathlib
+try:
+    pathlib.Path({path!r}).write_text({text!r})
+    print("written")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(built: tuple[Site, list[Run]]) -> Iterator[tuple[Site, Person, Person]]:
+    """Two people with servers on a site that has the folders. Settings are as before afterwards; the folders stay, as nothing deletes them."""
+    site, _runs = built
+    people = [Person(name, site.users[name], site.browser()) for name in ("user6", "user7")]
+    try:
+        site.run_playbook("site.yml", "--tags", "storage,hub", "-e", json.dumps(VALUES)).must_pass()
+        for person in people:
+            person.session.login(person.username, person.password)
+            person.start()
+        yield site, people[0], people[1]
+    finally:
+        for person in people:
+            person.stop()
+            person.session.client.close()
+        site.run_playbook("site.yml", "--tags", "storage,hub").must_pass()
+
+
+def write(person: Person, path: str, text: str) -> str:
+    return person.run(WRITE.format(path=path, text=text)).strip()
+
+
+def read(person: Person, path: str) -> str:
+    return person.run(f"print(open({path!r}).read())").strip()
+
+
+def test_members_of_a_group_work_on_the_same_files(pair: tuple[Site, Person, Person]) -> None:
+    _site, one, two = pair
+    assert write(one, "/shared/team/plan.txt", "by the first") == "written"
+    assert read(two, "/shared/team/plan.txt") == "by the first"
+    assert write(two, "/shared/team/plan.txt", "by the second") == "written", "a member changes what another made"
+    assert read(one, "/shared/team/plan.txt") == "by the second"
+    assert one.run("import os; print(os.stat('/shared/team/plan.txt').st_gid, os.getuid() == os.stat('/shared/team/plan.txt').st_uid)").strip() == "5000 True"
+
+
+def test_course_data_is_read_and_not_written(pair: tuple[Site, Person, Person]) -> None:
+    site, one, two = pair
+    site.ssh("storage1", f"echo lesson > {site.values['hub_storage_export']}/shared/course/one.txt")
+    assert [read(person, "/shared/course/one.txt") for person in (one, two)] == ["lesson", "lesson"]
+    assert write(one, "/shared/course/one.txt", "changed") == "Read-only file system"
+    assert write(two, "/shared/course/two.txt", "new") == "Read-only file system"
