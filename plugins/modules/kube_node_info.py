@@ -18,6 +18,11 @@ options:
     type: list
     elements: str
     default: []
+  users:
+    description: Users of the machine that are wanted.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode: {support: full, description: Reads only.}
   diff_mode: {support: none, description: Changes nothing.}
@@ -38,6 +43,11 @@ missing_packages:
   type: list
   elements: str
   returned: success
+missing_users:
+  description: Wanted users that are not there.
+  type: list
+  elements: str
+  returned: success
 cloud_init:
   description: Whether cloud-init is installed, and thus may still be working on the machine.
   type: bool
@@ -51,6 +61,7 @@ facts:
 
 import os
 import platform
+import pwd
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
@@ -71,7 +82,10 @@ def _read(path: str) -> str:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"packages": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "users")},
+        supports_check_mode=True,
+    )
     release = parse_os_release(_read("/etc/os-release"))
     facts = {
         "machine": platform.machine(),
@@ -92,6 +106,7 @@ def main() -> None:
         changed=False,
         facts=facts,
         missing_packages=[name for name in module.params["packages"] if name not in present],
+        missing_users=[name for name in module.params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
         cloud_init="cloud-init" in present,
     )
 

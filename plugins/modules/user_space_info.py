@@ -20,10 +20,15 @@ options:
     description: Only the spaces of these users. All by default.
     type: list
     elements: str
-  hub_users:
-    description: Names of the hub's users, to find spaces of people whom the hub no longer knows. Not compared by default.
-    type: list
-    elements: str
+  hub_url:
+    description: Address of the hub, to ask it for its users and find spaces of people whom it no longer knows. Not compared by default.
+    type: str
+  hub_token:
+    description: A token of the hub's API with the scope C(list:users).
+    type: str
+  hub_ca_path:
+    description: Certificates to trust for O(hub_url). Those of this machine by default.
+    type: path
 attributes:
   check_mode: {support: full, description: Reads only.}
   diff_mode: {support: none, description: Reads only.}
@@ -35,6 +40,9 @@ EXAMPLES = r"""
 - name: Look for what belongs to nobody
   airavata.jupyterhub.user_space_info:
     kubeconfig: "{{ hub_kubeconfig }}"
+    hub_url: "{{ hub_url }}"
+    hub_token: "{{ hub_token }}"
+    hub_ca_path: "{{ hub_ca_certificate }}"
   register: spaces
 
 - name: Show it
@@ -60,8 +68,10 @@ orphans:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space import names, report
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.client import ApiError, connect
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.hub_users import HubError, hub_users
 
 
 def main() -> None:
@@ -70,8 +80,11 @@ def main() -> None:
             "kubeconfig": {"type": "path", "required": True},
             "namespace": {"type": "str", "default": "hub"},
             "users": {"type": "list", "elements": "str"},
-            "hub_users": {"type": "list", "elements": "str"},
+            "hub_url": {"type": "str"},
+            "hub_token": {"type": "str", "no_log": True},
+            "hub_ca_path": {"type": "path"},
         },
+        required_together=[("hub_url", "hub_token")],
         supports_check_mode=True,
     )
     params, client = module.params, connect(module)
@@ -85,14 +98,17 @@ def main() -> None:
                 raise
             controlled = False  # no controller here: nothing is an orphan for want of a UserSpace
         namespaces, claims = (client.list(kind, labelSelector=names.SPACE_LABEL) for kind in ("Namespace", "PersistentVolumeClaim"))
-    except ApiError as error:
+        present = None
+        if params["hub_url"]:
+            present = hub_users(params["hub_url"], params["hub_token"], open_url, ca_path=params["hub_ca_path"], use_proxy=False, timeout=30)
+    except (ApiError, HubError) as error:
         module.fail_json(msg=str(error))
     found = [report.describe(item) for item in resources]
     known = {space["name"] for space in found}
     found += [space for space in report.without_resource(namespaces, claims) if space["name"] not in known]
     if params["users"] is not None:
         found = [space for space in found if space["user"] in params["users"]]
-    lost = report.orphans(resources, namespaces, claims, params["hub_users"]) if controlled else []
+    lost = report.orphans(resources, namespaces, claims, present) if controlled else []
     module.exit_json(changed=False, spaces=sorted(found, key=lambda space: str(space["name"])), orphans=lost)
 
 

@@ -11,7 +11,10 @@ import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -153,6 +156,26 @@ def controller(cluster: SpacesCluster, hub_python: Path) -> Iterator[Controller]
 def user(request: pytest.FixtureRequest) -> str:
     """Name of a user that no other test has."""
     return f"u{zlib.crc32(request.node.nodeid.encode()):08x}"
+
+
+@contextmanager
+def hub_of(*users: str) -> Iterator[str]:
+    """Address of a server that answers as a hub with these users; what the real one answers is seen in tests/unit/roles/jupyterhub/test_hub_gateway.py."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"items": [{"name": user} for user in users], "_pagination": {"next": None}}).encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
 
 
 def volume_of(cluster: SpacesCluster, user: str) -> str:
@@ -769,7 +792,8 @@ def test_the_module_waits_for_the_controller(cluster: SpacesCluster, controller:
     disabled = run_module(cluster, "user_space", spaces=[{"user": "kate", "state": "disabled"}], **common)
     assert (disabled["counts"]["changed"], disabled["spaces"][0]["reason"]) == (1, "Disabled")
     assert ("RoleBinding", "hub") not in cluster.there("kate")
-    info = run_module(cluster, "user_space_info", namespace=HUB, hub_users=["somebody"])
+    with hub_of("somebody") as url:
+        info = run_module(cluster, "user_space_info", namespace=HUB, hub_url=url, hub_token="of the test")
     assert [(space["user"], space["state"], space["home"]["size"]) for space in info["spaces"] if space["user"] == "kate"] == [("kate", "disabled", "1Gi")]
     assert [(orphan["kind"], orphan["why"]) for orphan in info["orphans"] if orphan["user"] == "kate"] == [("UserSpace", "no user of the hub")]
     assert run_module(cluster, "user_space", spaces=[kate], state="absent", **common)["spaces"][0]["reason"] == "Removed"

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.urls import open_url
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.user_space.hub_users import HubError, hub_users
 
 from tests.unit.images.test_hub_notebook import FILES
 from tests.unit.roles.jupyterhub.hub_process import Browser, Hub
@@ -254,3 +256,16 @@ def test_no_token_is_in_a_log(hub: Hub, double: Server, alice: Browser, server: 
     assert "access-token" in logs, "the hub logs its requests"
     for secret in (state["access_token"], state["refresh_token"], state["id_token"], server["CS_ACCESS_TOKEN"], server["JUPYTERHUB_API_TOKEN"], SERVICE):
         assert secret not in logs
+
+
+def test_the_list_of_users_comes_page_by_page(hub: Hub) -> None:
+    url, token = f"http://127.0.0.1:{hub.port}", SECRETS["service-gateway"]
+    made = [f"listed-{number}" for number in range(5)]
+    assert hub.call("POST", "/users", token, json={"usernames": made}).status_code == 201
+    found = hub_users(url, token, open_url, page=2)
+    assert len(found) == len(set(found))
+    assert set(made) <= set(found)
+    with pytest.raises(HubError, match="the token may not list users"):
+        hub_users(url, SERVICE, open_url)
+    with pytest.raises(HubError, match="does not know this token"):
+        hub_users(url, "wrong", open_url)
