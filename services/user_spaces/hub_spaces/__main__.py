@@ -70,11 +70,17 @@ async def lead(api: Api, policy: Policy, namespace: str, period_seconds: float) 
     settings.watching.connect_timeout = 10
     store.watch(registry, settings, keeper.wake, keeper.wake_all)
     work = asyncio.create_task(keeper.run())
+
+    async def stop_work(**_: object) -> None:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    # kopf waits some seconds for every task that began after it did, and the keeper's workers never end by themselves.
+    kopf.on.cleanup(registry=registry)(stop_work)
     try:
         await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True)
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        await stop_work()
 
 
 async def run(given: argparse.Namespace) -> int:
