@@ -7,6 +7,8 @@ USERS ?= 5
 # molecule and antsibull look for the other Ansible programs on PATH
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
+# tests/conftest.py says what goes to which worker; the longest first
+TWO = .venv/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 STAMP = .venv/.installed
 
 .PHONY: help site verify destroy test lint unit bundle bench docs test-isolation test-keycloak spawn-check sanity venv
@@ -32,18 +34,13 @@ spawn-check: $(STAMP) ## log in USERS=5 demo users at once and run a cell in eac
 	.venv/bin/python -m tests.spawn_check --users $(USERS) $(ARGS)
 
 lint: $(STAMP) ## ruff, yamllint, mypy, ansible-lint, ansible-test sanity
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/yamllint --strict .
-	.venv/bin/python tools/check_types.py
-	ANSIBLE_HOME=$(CURDIR)/.cache/ansible .venv/bin/ansible-lint --offline
-	.venv/bin/python tools/run_sanity.py
+	.venv/bin/pytest tests/lint
 
 sanity: $(STAMP) ## ansible-test sanity alone
 	.venv/bin/python tools/run_sanity.py
 
 unit: $(STAMP) ## the tests that need no machine (3 minutes)
-	.venv/bin/pytest tests/unit tests/contract
+	$(TWO) tests/unit tests/contract
 
 test-keycloak: $(STAMP) ## the contract tests on the test server and on a real Keycloak (4 minutes, the first time 7; fetches 180 MB once, needs 1 GB of memory)
 	.venv/bin/pytest tests/contract --backend both $(ARGS)
@@ -51,8 +48,8 @@ test-keycloak: $(STAMP) ## the contract tests on the test server and on a real K
 bundle: $(STAMP) ## build every program and image, or what is missing of them
 	$(PLAYBOOK) site.yml --tags bundle $(ARGS)
 
-test: lint bundle ## everything: lint, unit, roles and the whole site on real machines
-	.venv/bin/pytest tests/unit tests/contract tests/integration tests/e2e
+test: bundle ## everything: lint, unit, roles and the whole site on real machines
+	$(TWO) tests/e2e tests/lint tests/integration tests/contract tests/unit
 
 test-isolation: $(STAMP) ## probe from real notebooks what they must not reach; writes the table in docs/security.md
 	ISOLATION_DOCS=1 .venv/bin/pytest tests/e2e/test_2_isolation.py

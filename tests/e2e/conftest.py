@@ -10,14 +10,15 @@ import pytest
 
 from tests.e2e.site import Run, Site
 
-# Where a first run is killed, and how many seconds later: in the middle of what each stage does.
+# Which stages are run, at which line the run is killed, and how many seconds later: in the middle of what each stage does. The next one goes on with the
+# stage that was killed; the last run is of the whole site, which looks at everything again.
 INTERRUPTIONS = (
-    ("PLAY [Make the machines]", 5),
-    ("PLAY [Start the control plane]", 12),
-    ("PLAY [Join the workers]", 6),
-    ("PLAY [Serve the volumes]", 3),
-    ("PLAY [Register the hub at the login provider]", 2),
-    ("PLAY [Start the hub]", 6),
+    ("bundle,machines", "PLAY [Make the machines]", 5),
+    ("machines,nodes,cluster", "PLAY [Start the control plane]", 12),
+    ("cluster", "PLAY [Join the workers]", 6),
+    ("cluster,storage", "PLAY [Serve the volumes]", 3),
+    ("storage,login", "PLAY [Register the hub at the login provider]", 2),
+    ("login,hub", "PLAY [Start the hub]", 6),
 )
 
 
@@ -34,8 +35,8 @@ def built() -> Iterator[tuple[Site, list[Run]]]:
         site.plan = site.run_playbook("site.yml", "--check", "--diff")
         site.made_by_plan = Path(site.values["hub_state_dir"]).exists()
     if not was_there and os.environ.get("E2E_INTERRUPT") != "0":
-        for marker, seconds in INTERRUPTIONS:
-            runs.append(site.run_playbook(kill_at=marker, kill_delay_seconds=seconds))
+        for stages, marker, seconds in INTERRUPTIONS:
+            runs.append(site.run_playbook("site.yml", "--tags", stages, kill_at=marker, kill_delay_seconds=seconds))
     if not (was_there and site.up()):
         runs.append(site.run_playbook().must_pass())
     site.made_here = not was_there

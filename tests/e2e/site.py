@@ -142,7 +142,7 @@ class Site:
         """
         begun = time.monotonic()
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        log = self.log_dir / f"{time.strftime('%H%M%S')}-{Path(playbook).stem}.log"
+        log = self.log_dir / f"{time.strftime('%H%M%S')}-{playbook.removesuffix('.yml').replace('/', '-')}.log"
         process = subprocess.Popen(
             self.command(playbook, *arguments, inventories=inventories),
             cwd=TOP,

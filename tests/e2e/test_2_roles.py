@@ -1,4 +1,4 @@
-"""What each role promises, checked by its molecule scenario on this site. That the roles change nothing a second time, test_1_site.py sees for all at once."""
+"""What each role promises, checked on this site by the verify playbook of its molecule scenario. That the roles change nothing a second time, test_1_site.py sees for all at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ def test_every_role_has_a_scenario() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_role_keeps_its_promises(site: Site, scenario: str) -> None:
+    run = site.run_playbook(f"molecule/{scenario}/verify.yml").must_pass()
+    assert run.recap, "a scenario that runs on no host proves nothing"
+
+
+def test_a_scenario_runs_under_molecule(site: Site) -> None:
+    """Converge, converge again, verify: as a developer types it. One does for all: molecule adds seconds to each, and no check."""
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_FORCE_COLOR": "false", "NO_COLOR": "1"}
-    line = [str(BIN / "molecule"), "verify", "--scenario-name", scenario]
+    line = [str(BIN / "molecule"), "test", "--scenario-name", "site_preflight"]
     done = subprocess.run(line, cwd=TOP, env=environment, capture_output=True, text=True, check=False, timeout=600)
     output = done.stdout + done.stderr
-    site.log_dir.mkdir(parents=True, exist_ok=True)
-    (site.log_dir / f"molecule-{scenario}.log").write_text(output)
     assert done.returncode == 0, "\n".join(output.splitlines()[-40:])
-    assert "PLAY RECAP" in output, "a scenario that runs on no host proves nothing"
+    assert output.count("PLAY RECAP") >= 3

@@ -48,7 +48,10 @@ class Hub:
         values["hub"]["db_url"] = f"sqlite:///{folder}/hub.sqlite"
         values["cull"]["enabled"] = False
         values["hub"]["named_server_limit"] = -1
-        values["hub"]["services"] = {"gateway": ["admin:users", "admin:auth_state", "read:users", "read:servers", "tokens", "list:users"], "airavata": ["delete:servers"]}
+        values["hub"]["services"] = {
+            "gateway": ["admin:users", "admin:auth_state", "list:users", "read:users", "read:servers", "tokens"],
+            "airavata": ["delete:servers"],
+        }
         for part, changed in (changes or {}).items():
             values[part].update(changed)
         address = f"http://127.0.0.1:{self.port}"

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from site_verify.scenario import Person
 
-from tests.e2e.site import Run, Site
+from tests.e2e.site import Site
+from tests.e2e.test_2_settings.gateway import Gateway
 
 pytestmark = pytest.mark.site
 
-VALUES = {
-    "nfs_provisioner_shared_folders": [
-        {"name": "team", "gid": 5000, "size_gib": 1},
-        {"name": "course", "gid": 5001, "size_gib": 1, "read_only": True},
-    ],
-    "jupyterhub_shared_folders": [{"name": "team", "gid": 5000}, {"name": "course", "read_only": True}],
-}
 WRITE = """
 import pathlib
 try:
@@ -30,12 +23,11 @@ except OSError as error:
 
 
 @pytest.fixture(scope="module")
-def pair(built: tuple[Site, list[Run]]) -> Iterator[tuple[Site, Person, Person]]:
-    """Two people with servers on a site that has the folders. Settings are as before afterwards; the folders stay, as nothing deletes them."""
-    site, _runs = built
+def pair(gateway: Gateway) -> Iterator[tuple[Site, Person, Person]]:
+    """Two people with servers."""
+    site = gateway.site
     people = [Person(name, site.users[name], site.browser()) for name in ("user6", "user7")]
     try:
-        site.run_playbook("site.yml", "--tags", "storage,hub", "-e", json.dumps(VALUES)).must_pass()
         for person in people:
             person.session.login(person.username, person.password)
             person.start()
@@ -44,7 +36,6 @@ def pair(built: tuple[Site, list[Run]]) -> Iterator[tuple[Site, Person, Person]]
         for person in people:
             person.stop()
             person.session.client.close()
-        site.run_playbook("site.yml", "--tags", "storage,hub").must_pass()
 
 
 def write(person: Person, path: str, text: str) -> str:
