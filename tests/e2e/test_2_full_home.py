@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from site_verify.scenario import Person
 
 from tests.e2e.site import Site, eventually
 
@@ -32,20 +33,17 @@ LOOK = "import os, jupyter_core.paths as p; print(os.environ.get('HUB_HOME_FULL'
 
 
 @pytest.fixture
-def still(site: Site) -> Iterator[Site]:
-    """A site where user3 has a home and the provisioner stands still: it would set the limits right again."""
-    person = site.person("user3")
-    person.start()
-    person.stop()
+def person(site: Site) -> Iterator[Person]:
+    """Somebody with a running server, while the provisioner stands still: it would set the limits right again."""
+    found = site.person("user3")
+    found.start()
     site.ssh("storage1", "systemctl", "stop", "hub-nfs-provisioner")
-    yield site
+    yield found
     site.ssh("storage1", "systemctl", "start", "hub-nfs-provisioner")
 
 
 @pytest.mark.parametrize(("limits", "fill", "remove"), [("bhard=24m", FILL, "big"), ("ihard=300", CROWD, "many")])
-def test_who_is_full_comes_in_and_cleans_up(still: Site, limits: str, fill: str, remove: str) -> None:
-    site, person = still, still.person("user3")
-    person.start()
+def test_who_is_full_comes_in_and_cleans_up(site: Site, person: Person, limits: str, fill: str, remove: str) -> None:
     [pod] = site.user_pods("user3")
     [claim] = [volume.persistent_volume_claim.claim_name for volume in pod.spec.volumes if volume.persistent_volume_claim]
     volume = site.core.read_namespaced_persistent_volume_claim(claim, pod.metadata.namespace).spec.volume_name

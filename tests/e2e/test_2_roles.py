@@ -1,4 +1,7 @@
-"""What each role promises, checked on this site by the verify playbook of its molecule scenario. That the roles change nothing a second time, test_1_site.py sees for all at once."""
+"""What each role promises, checked on this site by the verify playbook of its molecule scenario.
+
+That the roles change nothing a second time, test_1_site.py sees for all at once.
+"""
 
 from __future__ import annotations
 
