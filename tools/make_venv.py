@@ -24,7 +24,10 @@ def main() -> None:
         sys.exit("This Python cannot make virtual environments. Run: apt-get install python3-venv")
     if not (VENV / "bin" / "pip").exists():
         venv.create(VENV, with_pip=True, clear=True)
-    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", "--requirement", TOP / "requirements-dev.txt"], check=True)
+    wanted = TOP / "requirements-dev.txt"
+    [uv] = [line for line in wanted.read_text().splitlines() if line.startswith("uv==")]
+    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", uv], check=True)
+    subprocess.run([VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "--requirement", wanted], check=True)
     link = VENV / "collections" / "ansible_collections" / "airavata" / "jupyterhub"
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)

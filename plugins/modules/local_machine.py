@@ -163,7 +163,7 @@ def run(module: AnsibleModule) -> None:
     driver = local.DRIVERS[params["driver"]]()
     limits = local.Limits(params["boot_timeout_seconds"], params["banner_timeout_seconds"], params["stop_timeout_seconds"])
     access = local.Access(Path(params["private_key"]), Path(params["known_hosts"]))
-    with local.locked(site, check=module.check_mode):
+    with local.locked(site, module.params["boot_timeout_seconds"], check=module.check_mode):
         before = local.look_at_all(site, wanted, driver, limits, quick=True)
         if params["state"] == "started":
             require(site, wanted)

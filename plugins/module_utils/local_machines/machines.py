@@ -74,9 +74,10 @@ def together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 @contextmanager
-def locked(site: Site, *, check: bool = False) -> Iterator[None]:
+def locked(site: Site, limit_seconds: float, *, check: bool = False) -> Iterator[None]:
     """Hold the site's lock: two runs on the same machines would each undo what the other does. Released by the kernel when we end, however.
 
+    What a killed run started goes on to its end and has the lock until then: it is waited for, up to ``limit_seconds``.
     A check changes nothing, so it needs no lock, nor the folder of it.
     """
     if check:
@@ -84,10 +85,16 @@ def locked(site: Site, *, check: bool = False) -> Iterator[None]:
         return
     site.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (site.run_dir / "machines.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LocalError(f"Another run works on the machines of site '{site.name}' at this moment; wait for it to end.") from None
+        deadline = time.monotonic() + limit_seconds
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"Another run still works on the machines of site '{site.name}' after {limit_seconds:g} s; see: fuser -v {stream.name}"
+                    raise LocalError(message) from None
+            time.sleep(0.2)
         yield
 
 

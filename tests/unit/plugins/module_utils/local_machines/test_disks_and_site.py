@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -156,10 +157,22 @@ def test_foreign_folder_survives(tmp_path):
 
 
 def test_locks(site):
-    with machines.locked(site), machines.locked(site, check=True), pytest.raises(LocalError, match="Another run"), machines.locked(site):
+    with machines.locked(site, 0), machines.locked(site, 0, check=True), pytest.raises(LocalError, match="Another run"), machines.locked(site, 0):
         pass
-    with machines.locked(site):
-        pass
+    held, released = threading.Event(), []
+
+    def work():
+        with machines.locked(site, 0):
+            held.set()
+            time.sleep(0.5)
+            released.append(True)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert held.wait(10)
+    with machines.locked(site, 30):
+        assert released, "it waited for the other to end"
+    other.join()
 
 
 GOOD = host.Host(root=True, namespaces="", memory_available_mib=4096, disk_free_gib=50)
