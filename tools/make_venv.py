@@ -6,6 +6,7 @@ lets every role and module be called by its full name from the checkout, whateve
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import venv
@@ -24,10 +25,11 @@ def main() -> None:
         sys.exit("This Python cannot make virtual environments. Run: apt-get install python3-venv")
     if not (VENV / "bin" / "pip").exists():
         venv.create(VENV, with_pip=True, clear=True)
-    wanted = TOP / "requirements-dev.txt"
-    [uv] = [line for line in wanted.read_text().splitlines() if line.startswith("uv==")]
-    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", uv], check=True)
-    subprocess.run([VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", VENV / "bin" / "python", "--requirement", wanted], check=True)
+    # pip takes a minute for what uv, which the bundle has too, does in ten seconds
+    [uv] = re.findall(r"^  uv:\n(?:    .+\n)*?    version: (\S+)$", (TOP / "versions.yml").read_text(), re.MULTILINE)
+    subprocess.run([VENV / "bin" / "pip", "install", "--quiet", f"uv=={uv}"], check=True)
+    install = ["pip", "install", "--quiet", "--python", VENV / "bin" / "python", "--requirement", TOP / "requirements-dev.txt"]
+    subprocess.run([VENV / "bin" / "uv", *install], check=True)
     link = VENV / "collections" / "ansible_collections" / "airavata" / "jupyterhub"
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
