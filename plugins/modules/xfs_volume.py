@@ -63,9 +63,11 @@ volume:
   sample: {"device": "/dev/vdb", "uuid": "0f0e0d0c-1b1a-4918-8716-151413121110", "size_bytes": 107374182400, "mounted": true}
 """
 
+import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.airavata.jupyterhub.plugins.module_utils import locks
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.storage.disks import probe, read_mounts, read_text, volume_facts
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.storage.xfs import (
     Plan,
@@ -77,6 +79,8 @@ from ansible_collections.airavata.jupyterhub.plugins.module_utils.storage.xfs im
 )
 
 FSTAB = "/etc/fstab"
+LOCK = "/run/airavata-jupyterhub-xfs.lock"
+_LOCK_SECONDS = 120
 
 
 class Doer:
@@ -146,6 +150,29 @@ def _plan(module: AnsibleModule) -> Plan:
     return plan_present(disk, params["path"], params["options"], int(params["mode"], 8), read_mounts(), fstab, current)
 
 
+def _carry_out(module: AnsibleModule, done: list[str], before: str) -> str:
+    """Do what is due, and add each step that changed something to ``done``; returns the text of fstab afterwards."""
+    params, plan = module.params, _plan(module)
+    after = plan.fstab
+    if module.check_mode:
+        done += plan.steps
+        return after
+    doer = Doer(module)
+    for step in plan.steps:
+        if step == "fstab":
+            if params["state"] == "present":  # the uuid is known only now if the disk was just formatted
+                made = probe(module.run_command, params["device"]).superblock
+                if made is None:
+                    raise XfsError(f"{params['device']} has no XFS after mkfs.xfs; see the kernel's messages (dmesg).")
+                after = edit_fstab(before, params["path"], fstab_line(made.uuid, params["path"], params["options"]))
+            changed = doer.fstab(after)
+        else:
+            changed = getattr(doer, step)()
+        if changed:
+            done.append(step)
+    return after
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -158,29 +185,15 @@ def main() -> None:
         required_if=[("state", "present", ["device"])],
         supports_check_mode=True,
     )
-    params, done = module.params, []
-    before = read_text(FSTAB)
+    params = module.params
+    done: list[str] = []
     try:
-        plan = _plan(module)
-        after = plan.fstab
-        if module.check_mode:
-            done = list(plan.steps)
-        else:
-            doer = Doer(module)
-            for step in plan.steps:
-                if step == "fstab":
-                    if params["state"] == "present":  # the uuid is known only now if the disk was just formatted
-                        made = probe(module.run_command, params["device"]).superblock
-                        if made is None:
-                            raise XfsError(f"{params['device']} has no XFS after mkfs.xfs; see the kernel's messages (dmesg).")
-                        after = edit_fstab(before, params["path"], fstab_line(made.uuid, params["path"], params["options"]))
-                    changed = doer.fstab(after)
-                else:
-                    changed = getattr(doer, step)()
-                if changed:
-                    done.append(step)
-        volume = volume_facts(module.run_command, params["device"], params["path"])
-    except (XfsError, OSError) as error:
+        # A mkfs.xfs of a killed run may still be at work: what is read beside it is half of this and half of that.
+        with contextlib.nullcontext() if module.check_mode else locks.held(LOCK, _LOCK_SECONDS):
+            before = read_text(FSTAB)
+            after = _carry_out(module, done, before)
+            volume = volume_facts(module.run_command, params["device"], params["path"])
+    except (XfsError, locks.LockedError, OSError) as error:
         module.fail_json(msg=str(error), actions=done)
     lines = [line for line in (after or before).splitlines() if f" {params['path']} " in line]
     old = [line for line in before.splitlines() if f" {params['path']} " in line]

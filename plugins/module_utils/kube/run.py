@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -13,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.airavata.jupyterhub.plugins.module_utils import locks
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.kube.errors import KubeError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.kube.kubeadm import ETCD_DATA, kubeadm_reason
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.kube.state import STATE_DIR
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.kube.wait import wait_for
 
 LOCK = "/run/airavata-jupyterhub-kubeadm.lock"
 MARKER_DIR = f"{STATE_DIR}/kube"
@@ -63,24 +62,11 @@ def one_kubeadm(limit_seconds: float) -> Iterator[int]:
 
     A kubeadm that outlives a killed run thus keeps the lock until it ends, and the next run waits for it instead of running beside it.
     """
-    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-
-        def attempt() -> tuple[bool, None]:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False, None
-            return True, None
-
-        held, _seen, spent = wait_for(attempt, limit_seconds)
-        if not held:
-            raise KubeError(
-                f"A kubeadm of an earlier run still works on {os.uname().nodename} after {spent:.0f} s. Look at: fuser -v {LOCK}; journalctl -u kubelet"
-            )
-        yield handle
-    finally:
-        os.close(handle)
+        with locks.held(LOCK, limit_seconds) as handle:
+            yield handle
+    except locks.LockedError as error:
+        raise KubeError(f"kubeadm on {os.uname().nodename}: {error}; journalctl -u kubelet") from None
 
 
 def kubeadm(arguments: Sequence[str], limit_seconds: float, lock: int, what: str) -> str:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ansible_collections.airavata.jupyterhub.plugins.module_utils import locks
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.local_machines import disks, process, ssh
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.local_machines.disks import Folder, folder_of
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.local_machines.drivers.base import Driver, Hardware
@@ -75,27 +75,19 @@ def together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 @contextmanager
 def locked(site: Site, limit_seconds: float, *, check: bool = False) -> Iterator[None]:
-    """Hold the site's lock: two runs on the same machines would each undo what the other does. Released by the kernel when we end, however.
+    """Hold the site's lock, waiting up to ``limit_seconds`` for it: two runs on the same machines would each undo what the other does.
 
-    What a killed run started goes on to its end and has the lock until then: it is waited for, up to ``limit_seconds``.
     A check changes nothing, so it needs no lock, nor the folder of it.
     """
     if check:
         yield
         return
     site.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (site.run_dir / "machines.lock").open("w") as stream:
-        deadline = time.monotonic() + limit_seconds
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    message = f"Another run still works on the machines of site '{site.name}' after {limit_seconds:g} s; see: fuser -v {stream.name}"
-                    raise LocalError(message) from None
-            time.sleep(0.2)
-        yield
+    try:
+        with locks.held(str(site.run_dir / "machines.lock"), limit_seconds):
+            yield
+    except locks.LockedError as error:
+        raise LocalError(f"The machines of site '{site.name}': {error}.") from None
 
 
 def existing(site: Site) -> list[str]:

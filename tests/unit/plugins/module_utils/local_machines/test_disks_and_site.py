@@ -157,7 +157,12 @@ def test_foreign_folder_survives(tmp_path):
 
 
 def test_locks(site):
-    with machines.locked(site, 0), machines.locked(site, 0, check=True), pytest.raises(LocalError, match="Another run"), machines.locked(site, 0):
+    with (
+        machines.locked(site, 0),
+        machines.locked(site, 0, check=True),
+        pytest.raises(LocalError, match="still at work after 0 s"),
+        machines.locked(site, 0),
+    ):
         pass
     held, released = threading.Event(), []
 
