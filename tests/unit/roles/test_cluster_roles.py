@@ -145,6 +145,7 @@ def test_container_runtime_files(tmp_path: Path) -> None:
     assert plugins["io.containerd.cri.v1.images"]["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10.2"
     assert plugins["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
     assert plugins["io.containerd.cri.v1.runtime"]["enable_unprivileged_ports"] is False
+    assert plugins["io.containerd.cri.v1.runtime"]["stats_collect_period"] == "60s"
     assert plugins["io.containerd.nri.v1.nri"] == {"disable": False, "socket_path": "/var/run/nri/nri.sock"}
     mirror = tomllib.loads(found["hosts"])["host"]["https://10.77.0.1:5000"]
     assert mirror["capabilities"] == ["pull", "resolve"]
