@@ -64,6 +64,8 @@ def test_the_hub_registers_itself_and_bob_logs_in(
     assert "+    - https://other.example.org/hub/oauth_callback" in told
     assert [secret for secret in (client["client_secret"], backend.admin["password"]) if secret in told] == []
     assert json.loads(kept.read_text()) == client
+    assert run(by=master, hub_login_client_name="Another name")[0] == 1
+    assert (json.loads(kept.read_text()), len(admin.call("GET", "/clients", clientId="another-name").json())) == (client, 0)
 
     assert set(client) == {
         "client_id", "client_secret", "issuer", "authorize_url", "token_url", "userdata_url", "end_session_url", "jwks_url", "name", "scope", "username_claim",
