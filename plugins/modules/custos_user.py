@@ -12,7 +12,7 @@ author: The airavata.jupyterhub developers (@airavata)
 description:
   - Makes a user of a tenant (with O(api=keycloak) of a realm) exist with the given values, or not exist.
   - User names are compared in lower case, as Keycloak keeps them. Options that are not given keep the value that the user has.
-  - Not with O(api=v1).
+  - With O(api=v1) as release 1.1 of Custos takes it.
 extends_documentation_fragment: [airavata.jupyterhub.custos]
 options:
   state:

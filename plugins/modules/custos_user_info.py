@@ -11,7 +11,7 @@ version_added: 0.2.0
 author: The airavata.jupyterhub developers (@airavata)
 description:
   - Lists the users of a tenant, or with O(api=keycloak) of a realm.
-  - Not with O(api=v1).
+  - With O(api=v1) as release 1.1 of Custos takes it.
 extends_documentation_fragment: [airavata.jupyterhub.custos]
 options:
   username:
