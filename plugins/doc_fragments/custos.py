@@ -146,7 +146,9 @@ options:
     description: Kind of application. Not with O(api=keycloak).
     type: str
   token_endpoint_auth_method:
-    description: How the client shows its secret. Not with O(api=keycloak).
+    description:
+      - How the client shows its secret.
+      - With O(api=keycloak) V(none) makes a public client, one without a secret, which has to use PKCE (S256) instead; any other value one with a secret.
     type: str
   software_id:
     description: Identifier of the client's software. Not with O(api=keycloak).
@@ -154,4 +156,10 @@ options:
   software_version:
     description: Version of the client's software. Not with O(api=keycloak).
     type: str
+  groups_claim:
+    description:
+      - The claim of the userinfo endpoint in which the client finds a person's groups, as paths such as V(/course). Empty for none.
+      - Only with O(api=keycloak). A mapper that somebody made for the same claim is left as it is.
+    type: str
+    version_added: 0.2.0
 """

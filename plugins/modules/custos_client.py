@@ -143,7 +143,7 @@ from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abiliti
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, Plan, choose, missing, plan
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Clients
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, connection_spec, run_module
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.wait import wait_active
 
 
@@ -174,6 +174,8 @@ def look_up(module: AnsibleModule, clients: Clients) -> tuple[dict[str, Any] | N
         need(api, f"{'an' if params['registration'] == 'admin' else 'a'} {params['registration']} client")
     if params["rotate_secret"]:
         need(api, "rotating a secret")
+    if params["groups_claim"]:
+        need(api, "groups in a claim")
     found, notes = choose(clients.all(params["registration"]), params["client_id"] or "", params["client_name"], params["domain"], clients.ids_are_chosen)
     for note in notes:
         module.warn(note)
@@ -232,13 +234,7 @@ def act(clients: Clients, todo: Plan, current: dict[str, Any] | None, params: di
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = run(module, dialect.clients(session))
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "clients", run)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import GONE, oldest_first
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Clients
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REGISTRATION, connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -93,8 +92,9 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def read(clients: Clients, params: dict[str, Any]) -> list[dict[str, Any]]:
+def run(module: AnsibleModule, clients: Clients) -> dict[str, Any]:
     """The clients that fit, with what was asked about each."""
+    params = module.params
     if params["credentials"]:
         need(params["api"], "reading credentials")
     wanted = {name: params[name] for name in ("client_id", "client_name", "domain") if params[name]}
@@ -109,17 +109,11 @@ def read(clients: Clients, params: dict[str, Any]) -> list[dict[str, Any]]:
             client["credentials"] = clients.credentials(client["client_id"]) if active else {}
         if params["discovery"]:
             client["discovery"] = clients.discovery(client["client_id"]) if active else {}
-    return sorted(found, key=oldest_first)
+    return {"changed": False, "clients": sorted(found, key=oldest_first)}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        found = read(dialect.clients(session), module.params)
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(changed=False, clients=found)
+    run_module(argument_spec(), "clients", run)
 
 
 if __name__ == "__main__":

@@ -102,9 +102,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Groups
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.groups import TYPES, choose, plan
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -149,13 +148,7 @@ def run(module: AnsibleModule, groups: Groups) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = run(module, dialect.groups(session))
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "groups", run)
 
 
 if __name__ == "__main__":

@@ -51,29 +51,22 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Groups
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
     return {**connection_spec(), "name": {"type": "str"}, "group_id": {"type": "str"}}
 
 
-def read(groups: Groups, params: dict[str, Any]) -> dict[str, Any]:
-    wanted = {name: params[name] for name in ("name", "group_id") if params[name]}
+def run(module: AnsibleModule, groups: Groups) -> dict[str, Any]:
+    wanted = {name: module.params[name] for name in ("name", "group_id") if module.params[name]}
     fitting = [group for group in groups.all() if all(group[name] == value for name, value in wanted.items())]
     found = [{**group, "members": groups.members(group["group_id"])} for group in sorted(fitting, key=lambda group: (group["name"], group["group_id"]))]
     return {"changed": False, "groups": found}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = read(dialect.groups(session), module.params)
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "groups", run)
 
 
 if __name__ == "__main__":

@@ -86,9 +86,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Secrets
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.resource_secrets import CONTENTS, plan
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -121,13 +120,7 @@ def run(module: AnsibleModule, secrets: Secrets) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = run(module, dialect.secrets(session))
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "secrets", run)
 
 
 if __name__ == "__main__":

@@ -62,30 +62,24 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Secrets
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.resource_secrets import split
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
     return {**connection_spec(), "names": {"type": "list", "elements": "str", "required": True}, "contents": {"type": "bool", "default": False}}
 
 
-def read(secrets: Secrets, names: list[str], contents: bool) -> dict[str, Any]:
+def run(module: AnsibleModule, secrets: Secrets) -> dict[str, Any]:
+    names = module.params["names"]
     found = [{**secret, "description": split(secret["description"])[0]} for secret in secrets.find(names)] if names else []
-    for secret in found if contents else ():
+    for secret in found if module.params["contents"] else ():
         secret["contents"] = secrets.read(secret["name"], secret["kind"])
     return {"changed": False, "secrets": sorted(found, key=lambda secret: str(secret["name"]))}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = read(dialect.secrets(session), module.params["names"], module.params["contents"])
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "secrets", run)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ author: The airavata.jupyterhub developers (@airavata)
 description:
   - Makes a user of a tenant (with O(api=keycloak) of a realm) exist with the given values, or not exist.
   - User names are compared in lower case, as Keycloak keeps them. Options that are not given keep the value that the user has.
-  - Not with O(api=v1).
+  - With O(api=v1) as release 1.1 of Custos takes it.
 extends_documentation_fragment: [airavata.jupyterhub.custos]
 options:
   state:
@@ -103,8 +103,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Users
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.users import NAMES, plan
 
 GIVEN = (*NAMES, "password", "enabled", "roles", "attributes")
@@ -138,13 +137,7 @@ def run(module: AnsibleModule, users: Users) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = run(module, dialect.users(session))
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "users", run)
 
 
 if __name__ == "__main__":

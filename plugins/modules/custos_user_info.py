@@ -11,7 +11,7 @@ version_added: 0.2.0
 author: The airavata.jupyterhub developers (@airavata)
 description:
   - Lists the users of a tenant, or with O(api=keycloak) of a realm.
-  - Not with O(api=v1).
+  - With O(api=v1) as release 1.1 of Custos takes it.
 extends_documentation_fragment: [airavata.jupyterhub.custos]
 options:
   username:
@@ -49,27 +49,21 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import Users
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import REQUIRED_IF, connect, connection_spec
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.spec import connection_spec, run_module
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
     return {**connection_spec(), "username": {"type": "str"}}
 
 
-def read(users: Users, username: str) -> dict[str, Any]:
+def run(module: AnsibleModule, users: Users) -> dict[str, Any]:
+    username = module.params["username"]
     found = [users.find(username.lower())] if username else users.all()
     return {"changed": False, "users": sorted((user for user in found if user), key=lambda user: str(user["username"]))}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        dialect, session = connect(module.params)
-        result = read(dialect.users(session), module.params["username"] or "")
-    except CustosError as error:
-        module.fail_json(msg=str(error), status=error.status, code=error.code)
-    module.exit_json(**result)
+    run_module(argument_spec(), "users", run)
 
 
 if __name__ == "__main__":

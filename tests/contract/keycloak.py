@@ -111,7 +111,8 @@ class Keycloak:
             **os.environ, "KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN["username"], "KC_BOOTSTRAP_ADMIN_PASSWORD": ADMIN["password"], "JAVA_OPTS_KC_HEAP": "-Xmx512m",
         }  # fmt: skip
         options = [
-            "--db=dev-mem", "--cache=local", "--http-relative-path=/auth", f"--https-port={self.port}", "--http-enabled=false", "--http-host=127.0.0.1",
+            "--db=dev-mem", "--cache=local", "--http-relative-path=/auth", f"--https-port={self.port}", "--http-host=127.0.0.1",
+            f"--http-port={free_port()}",  # start-dev listens there whatever http-enabled says, and 8080 may be taken
             f"--https-certificate-file={self.folder / 'site.crt'}", f"--https-certificate-key-file={self.folder / 'site.key'}",
             f"--hostname={self.url}/auth", "--hostname-backchannel-dynamic=true", f"--http-management-port={free_port()}",
         ]  # fmt: skip

@@ -24,7 +24,8 @@ CANNOT: dict[tuple[str, str], str] = {
     ("reading credentials", "v1"): "tells a client's secret only when the client is registered; keep what the first run returned",
     ("rotating a secret", "v1.0.0"): "has no call that makes a new secret; delete the client and register it again",
     ("rotating a secret", "v1"): "has no call that makes a new secret; ask an administrator of Custos",
-    ("users", "v1"): "reads and changes users in other ways from one release to the next; use api keycloak in the tenant's realm, which has the same users",
+    ("groups in a claim", "v1.0.0"): "tells people's groups in an answer of its own, not in a claim; leave groups_claim out",
+    ("groups in a claim", "v1"): "puts people's groups into a claim by itself; leave groups_claim out",
     ("membership types", "keycloak"): "has groups without membership types; leave type at MEMBER",
     ("an owner of a group", "keycloak"): "has groups without an owner; leave owner out",
     ("transport custos-sdk", "v1"): "is not what custos-sdk speaks; leave transport at https",
@@ -33,7 +34,7 @@ CANNOT: dict[tuple[str, str], str] = {
     ("secrets", "keycloak"): "has no resource secrets; keep them elsewhere",
 }
 # What the table in the documentation has a row for.
-THINGS = tuple(dict.fromkeys(["clients", *(what for what, _api in CANNOT), "groups"]))
+THINGS = tuple(dict.fromkeys(["clients", *(what for what, _api in CANNOT), "users", "groups"]))
 
 
 def need(api: str, *things: str) -> None:

@@ -31,7 +31,9 @@ FIELDS: dict[str, str] = {
     "token_endpoint_auth_method": "text",
     "software_id": "text",
     "software_version": "text",
+    "groups_claim": "text",
 }
+TENANT_FIELDS = tuple(name for name in FIELDS if name != "groups_claim")  # what Custos itself keeps of a client
 # What Custos demands of a new one.
 REQUIRED = (
     "client_name", "domain", "requester_email", "admin_first_name", "admin_last_name", "admin_email", "admin_username", "redirect_uris", "scopes",

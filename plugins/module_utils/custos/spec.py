@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import APIS, need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import DIALECTS, Dialect
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
@@ -56,3 +57,14 @@ def connect(params: Mapping[str, Any]) -> tuple[Dialect, Any]:
         transport = Http(dialect.base_of(params["url"]), **patience, name="Keycloak" if params["api"] == "keycloak" else "Custos")
     account = {name: params[f"parent_{name}"] or "" for name in ACCOUNT} | {name: params[name] or "" for name in ("realm", "auth_realm")}
     return dialect, dialect.session(transport, account)
+
+
+def run_module(spec: dict[str, dict[str, Any]], kind: str, run: Callable[[AnsibleModule, Any], dict[str, Any]]) -> None:
+    """What every Custos module does: connect, ``run(module, <the dialect's class for this kind of thing>)``, end with the result or the error."""
+    module = AnsibleModule(argument_spec=spec, required_if=REQUIRED_IF, supports_check_mode=True)
+    try:
+        dialect, session = connect(module.params)
+        result = run(module, getattr(dialect, kind)(session))
+    except CustosError as error:
+        module.fail_json(msg=str(error), status=error.status, code=error.code)
+    module.exit_json(**result)

@@ -27,6 +27,8 @@ def wait_active(
             return client
         if client["status"] in GONE:
             raise CustosError(f"The registration of client {client['client_id']} is {client['status']}; ask the administrators of Custos why.")
+        if client["status"] == "DISABLED":
+            raise CustosError(f"Client {client['client_id']} is disabled in Keycloak: enable it there.")
         left = deadline - clock()
         if left <= 0:
             raise CustosError(

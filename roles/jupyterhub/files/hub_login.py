@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from tornado import web
 from tornado.httpclient import HTTPClientError
 from tornado.httputil import url_concat
-from traitlets import Dict, List, Set, Unicode
+from traitlets import Bool, Dict, List, Set, Unicode
 
 SLUG_LENGTH = 48  # of KubeSpawner's names
 _SPARE_SECONDS = 60  # a token that somebody is given lives at least this long, or half its life
@@ -158,6 +158,7 @@ class SiteAuthenticator(GenericOAuthenticator):
     groups_claim = Unicode("groups", config=True, help="The claim with somebody's groups.")
     groups_url = Unicode("", config=True, help="Custos' address for somebody's groups; used instead of the claim.")
     groups_token = Unicode("", config=True, help="Custos' client token for that address.")
+    refresh_tokens = Bool(True, config=True, help="Whether the provider renews tokens. False: a login ends with its token.")
     contact = Unicode("", config=True, help="Whom somebody asks who was refused: an e-mail address or a page.")
 
     def __init__(self, **kwargs: Any) -> None:
@@ -254,6 +255,8 @@ class SiteAuthenticator(GenericOAuthenticator):
     async def get_token_info(self, handler: Any, params: dict[str, Any]) -> dict[str, Any]:
         """Return the provider's answer, with the moment at which the access token ends, by this machine's clock."""
         info: dict[str, Any] = await super().get_token_info(handler, params)
+        if not self.refresh_tokens:
+            info.pop("refresh_token", None)  # a provider that fails to renew would seem to be away, and the person would stay logged in
         return {**info, "expires_at": int(time.time()) + int(info.get("expires_in") or 2 * _SPARE_SECONDS)}
 
     async def refresh_user(self, user: User, handler: Any = None, **kwargs: Any) -> Any:

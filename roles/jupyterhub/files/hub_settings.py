@@ -144,6 +144,7 @@ def login_traits(values: dict[str, Any], secrets: dict[str, str]) -> Settings:
             "logged_out_url": login["logged_out_url"],
             "issuer": client.get("issuer") or client["authorize_url"],
             "former_issuers": set(login["former_issuers"]),
+            "refresh_tokens": client.get("refresh_tokens", True),
             "subject_claim": login["subject_claim"],
             "allow_rules": login["allow"],
             "admin_rules": login["admin"],

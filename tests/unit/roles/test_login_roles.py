@@ -3,79 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.services.custos_double.browser import Login
-from tests.unit.services.custos_double.server import Server, free_port, make_certificates
-
-TOP = Path(__file__).resolve().parents[3]
-PLAYBOOK = """
-- hosts: localhost
-  gather_facts: false
-  roles: {roles}
-- hosts: localhost
-  gather_facts: false
-  tags: [never, stop]
-  tasks:
-    - airavata.jupyterhub.local_service:
-        name: custos-double
-        state_dir: "{{{{ hub_state_dir }}}}"
-        state: absent
-"""
-
-
-class Site:
-    """A folder with an inventory, and a way to run roles on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.state = folder / "state"
-        (self.state / "ca").mkdir(parents=True, mode=0o700)
-        make_certificates(self.state / "ca")
-        port = free_port()
-        self.values: dict[str, Any] = {
-            "hub_site": "test",
-            "hub_state_dir": str(self.state),
-            "hub_machines_provider": "local",
-            "hub_deploy_address": "127.0.0.1",
-            "hub_ca_certificate": str(self.state / "ca" / "ca.crt"),
-            "hub_url": "https://localhost:8443",
-            "hub_login_issuer": f"https://127.0.0.1:{port}",
-            "hub_login_front_url": f"https://localhost:{port}",
-            "local_login_provider_listen": [f"127.0.0.1:{port}"],
-            "local_login_provider_users": ["alice", "bob"],
-        }
-
-    def run(self, *arguments: str, roles: tuple[str, ...] = ("local_login_provider", "hub_login"), **values: Any) -> subprocess.CompletedProcess[str]:
-        playbook, inventory, variables = (self.folder / name for name in ("play.yml", "hosts.yml", "values.json"))
-        playbook.write_text(PLAYBOOK.format(roles=json.dumps([f"airavata.jupyterhub.{role}" for role in roles])))
-        python = json.dumps(sys.executable)
-        inventory.write_text(f"all: {{hosts: {{localhost: {{ansible_connection: local, ansible_python_interpreter: {python}}}}}}}")
-        variables.write_text(json.dumps({**self.values, **values}))
-        program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(program), "-i", str(inventory), "-e", f"@{variables}", str(playbook), *arguments]
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        return subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-    def kept(self, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.state / "secrets" / name).read_text())
-        return content
-
-
-def changed(done: subprocess.CompletedProcess[str]) -> int:
-    """How many tasks changed something, after checking that none failed."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = re.search(r"changed=(\d+)\s+unreachable=0\s+failed=0", done.stdout)
-    assert found, done.stdout
-    return int(found[1])
+from tests.unit.roles.login_site import Site, changed, said
+from tests.unit.services.custos_double.browser import Login, query_of
+from tests.unit.services.custos_double.server import Server
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +127,7 @@ def test_an_issuer_that_is_another_one_is_refused(site: Site, provider_issuer: s
     given = {"hub_login_preset": "keycloak", "hub_login_client_id": "hub", "hub_login_client_secret": "s", "hub_login_file": str(tmp_path / "oidc-client.json")}
     other = provider_issuer.replace("localhost", "127.0.0.1")
     done = site.run(roles=("hub_login",), hub_login_issuer=other, **given)
-    assert done.returncode != 0
-    assert f"is about {provider_issuer}. Set hub_login_issuer to exactly the issuer" in " ".join((done.stdout + done.stderr).split())
+    assert f"is about {provider_issuer}. Set hub_login_issuer to exactly the issuer" in said(done)
     assert not (tmp_path / "oidc-client.json").exists()
 
 
@@ -208,8 +143,7 @@ def test_a_provider_without_discovery(tmp_path: Path) -> None:
         ),
     ):
         lacking = site.run(roles=("hub_login",), **given, **values)
-        assert lacking.returncode != 0
-        assert sentence in " ".join((lacking.stdout + lacking.stderr).split())
+        assert sentence in said(lacking)
     client = {"hub_login_client_id": "hub", "hub_login_client_secret": "given by the provider"}
     done = site.run("--diff", roles=("hub_login",), hub_login_endpoints=addresses, **given, **client)
     assert changed(done) == 1
@@ -221,5 +155,67 @@ def test_a_provider_without_discovery(tmp_path: Path) -> None:
 
 def test_a_missing_tenant_is_said_before_anything_is_tried(tmp_path: Path) -> None:
     done = Site(tmp_path).run(roles=("hub_login",))
-    assert done.returncode != 0
-    assert "It has to hold the gateway's tenant at Custos as JSON" in " ".join((done.stdout + done.stderr).split())
+    assert "It has to hold the gateway's tenant at Custos as JSON" in said(done)
+
+
+def test_custos_second_api(site: Site, provider_issuer: str, tmp_path: Path) -> None:
+    """The hub becomes a client in the gateway's realm, without a secret: people log in there, and Custos signs their tokens anew, with their groups."""
+    kept = tmp_path / "oidc-client.json"
+    given = {"hub_login_api": "v1", "hub_login_file": str(kept), "hub_login_identity_provider": "oidc"}
+    planned = site.run("--check", "--diff", roles=("hub_login",), **given)
+    assert changed(planned) == 1
+    assert "+    token_endpoint_auth_method: none" in planned.stdout
+    assert not kept.exists()
+    first = site.run("--diff", roles=("hub_login",), **given)
+    assert changed(first) == 2
+    parent = site.kept("custos-parent.json")
+    assert not [name for name in ("client_secret", "admin_password") if parent[name] in first.stdout + first.stderr]
+    assert changed(site.run(roles=("hub_login",), **given)) == 0
+
+    client = json.loads(kept.read_text())
+    tenant, custos = parent["client_id"].rpartition("-")[2], f"{site.values['hub_login_issuer']}/api/v1"
+    assert (client["client_id"], client["client_secret"], client["refresh_tokens"]) == (f"custos-jupyterhubtest-{tenant}", "", False)
+    assert (client["token_url"], client["userdata_url"]) == (f"{custos}/identity-management/token", f"{custos}/user-management/userinfo")
+    assert client["issuer"] == f"{provider_issuer.rpartition('/')[0]}/{tenant}"
+    for name in ("authorize_url", "end_session_url"):
+        assert client[name].startswith(f"{client['issuer']}/protocol/openid-connect/")
+
+    # An interruption and a new name: the client is found by its id, then by what was kept.
+    kept.unlink()
+    assert changed(site.run(roles=("hub_login",), **given)) == 1
+    renamed = site.run("--diff", roles=("hub_login",), **given, hub_login_client_name="Another name")
+    assert changed(renamed) == 1
+    assert "+    client_name: Another name" in renamed.stdout
+    assert json.loads(kept.read_text()) == client
+
+    with Server.client_of(site.values["hub_login_front_url"], site.state / "ca" / "ca.crt") as browser:
+        login = Login(browser, {"client_id": client["client_id"], "iam_client_secret": "", "realm": tenant}, f"{site.values['hub_url']}/hub/oauth_callback")
+        assert query_of(login.authorize(code_challenge=None, code_challenge_method=None).headers["location"])["error"] == "invalid_request"
+        form = {"grant_type": "authorization_code", "redirect_uri": login.redirect_uri, "client_id": client["client_id"], "client_secret": ""}
+        code = login.code("bob", site.kept("demo-users.json")["users"][1]["password"])
+        tokens = browser.post(client["token_url"], data={**form, "code": code, "code_verifier": login.verifier})
+        assert tokens.status_code == 200, tokens.text
+        who = browser.get(client["userdata_url"], headers={"Authorization": f"Bearer {tokens.json()['access_token']}"}).json()
+        assert (who["preferred_username"], who["groups"]) == ("bob", [])
+        out = login.logout(id_token_hint=tokens.json()["id_token"], post_logout_redirect_uri=f"{site.values['hub_url']}/hub/login")
+        assert (out.status_code, out.headers["location"]) == (302, f"{site.values['hub_url']}/hub/login")
+
+
+def test_who_the_hub_is_at_keycloak_is_said_once(tmp_path: Path) -> None:
+    """Before anything is asked: at the issuer there is nobody."""
+    site = Site(tmp_path)
+    given = {"hub_login_preset": "keycloak", "hub_login_issuer": "https://127.0.0.1:1/auth/realms/hub"}
+    client = {"hub_login_client_id": "hub", "hub_login_client_secret": "given by the provider"}
+    file = site.state / "secrets" / "keycloak-admin.json"
+    neither = site.run(roles=("hub_login",), **given, hub_login_client_id="hub")
+    assert f"there is neither {file}, with somebody who may register the hub in its realm" in said(neither)
+    file.parent.mkdir(mode=0o700)
+    for content, values, sentence in (
+        ({"admin_username": "a", "admin_password": "the admin's"}, client, f"There are both {file}, to register the hub, and hub_login_client_id"),
+        ({"admin_username": "a"}, {}, "has to hold, as JSON, admin_username and admin_password of a person, or client_id and client_secret"),
+        ({"client_id": "a", "client_secret": "the admin's"}, {"hub_login_issuer": "https://login.example.org"}, "has to be the issuer of a realm of Keycloak"),
+    ):
+        file.write_text(json.dumps(content))
+        refused = site.run("--check", roles=("hub_login",), **{**given, **values})
+        assert sentence in said(refused)
+        assert "the admin's" not in refused.stdout + refused.stderr

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import keycloak, keycloak_people, v1, v1_0_0, v1_0_0_people
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects import keycloak, keycloak_people, v1, v1_0_0, v1_0_0_people, v1_people
 
 
 class Clients(Protocol):
@@ -142,7 +142,7 @@ class Dialect:
 
 DIALECTS: dict[str, Dialect] = {
     "v1.0.0": Dialect(v1_0_0.base_of, v1_0_0.SessionV100, v1_0_0.ClientsV100, v1_0_0_people.UsersV100, v1_0_0_people.GroupsV100, v1_0_0_people.SecretsV100),
-    "v1": Dialect(v1.base_of, v1.SessionV1, v1.ClientsV1, _lacking("users", "v1"), v1.GroupsV1, _lacking("secrets", "v1")),
+    "v1": Dialect(v1.base_of, v1.SessionV1, v1.ClientsV1, v1_people.UsersV1, v1.GroupsV1, _lacking("secrets", "v1")),
     "keycloak": Dialect(
         lambda url: url.rstrip("/"),
         keycloak.SessionKeycloak,

@@ -25,11 +25,15 @@ ATTRIBUTES = {
     "requester_email": "custos.requester_email",
     "contacts": "custos.contacts",
     "scopes": "custos.scopes",
+    "token_endpoint_auth_method": "custos.token_endpoint_auth_method",
 }
 LISTS = ("contacts", "scopes")  # attributes are text: these are joined by spaces
 # What a new client of any realm has, unless an administrator changed the realm.
 GIVEN_SCOPES = ("openid", "profile", "email", "roles", "web-origins", "acr", "basic", "address", "phone", "offline_access")
 LOGGED_OUT = "post.logout.redirect.uris"
+PUBLIC = "none"  # the word of RFC 7591 for a client that has no secret to show
+PKCE = "pkce.code.challenge.method"
+GROUPS_MAPPER = "oidc-group-membership-mapper"
 
 
 def slug(name: str) -> str:
@@ -46,6 +50,14 @@ def assigned(client: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def groups_mapper(client: Mapping[str, Any]) -> dict[str, Any]:
+    """The client's own mapper of groups to a claim of userinfo; empty when it has none."""
+    for mapper in client.get("protocolMappers") or []:
+        if mapper["protocolMapper"] == GROUPS_MAPPER and (mapper.get("config") or {}).get("userinfo.token.claim") == "true":
+            return dict(mapper)
+    return {}
+
+
 def from_keycloak(client: Mapping[str, Any], realm: str) -> dict[str, Any]:
     """A ClientRepresentation with our names.
 
@@ -55,8 +67,11 @@ def from_keycloak(client: Mapping[str, Any], realm: str) -> dict[str, Any]:
     texts = {name: client.get(key) or ([] if name == "redirect_uris" else "") for name, key in FIELDS.items()}
     texts |= {name: str(kept.get(key) or "").split() if name in LISTS else kept.get(key) or "" for name, key in ATTRIBUTES.items()}
     there = assigned(client)
+    if client.get("publicClient") or texts["token_endpoint_auth_method"] == PUBLIC:  # somebody may have changed it since
+        texts["token_endpoint_auth_method"] = PUBLIC if client.get("publicClient") else ""
     return {
         **texts,
+        "groups_claim": groups_mapper(client).get("config", {}).get("claim.name", ""),
         "scopes": [scope for scope in texts["scopes"] if scope in there],
         "client_id": client["clientId"],
         "tenant_id": realm,
@@ -73,7 +88,12 @@ def to_keycloak(fields: Mapping[str, Any], current: Mapping[str, Any]) -> dict[s
             kept[key] = " ".join(fields[name]) if name in LISTS else fields[name]
     if "client_uri" in fields:
         kept[LOGGED_OUT] = fields["client_uri"] or "+"  # where a logout may lead: there, or (+) wherever a login may
-    return {**current, **{key: fields[name] for name, key in FIELDS.items() if name in fields}, "attributes": kept}
+    body = {**current, **{key: fields[name] for name, key in FIELDS.items() if name in fields}, "attributes": kept}
+    if "token_endpoint_auth_method" in fields:
+        body["publicClient"] = fields["token_endpoint_auth_method"] == PUBLIC
+        if body["publicClient"]:
+            kept[PKCE] = "S256"  # all that a client without a secret has to show
+    return body
 
 
 class SessionKeycloak(Session):
@@ -132,7 +152,7 @@ class SessionKeycloak(Session):
 class ClientsKeycloak:
     """Clients of one realm."""
 
-    fields: tuple[str, ...] = (*FIELDS, *ATTRIBUTES)
+    fields: tuple[str, ...] = (*FIELDS, *ATTRIBUTES, "groups_claim")
     required: tuple[str, ...] = ("client_name", "redirect_uris")
     ids_are_chosen = True
 
@@ -172,7 +192,9 @@ class ClientsKeycloak:
             if error.status == 409:
                 raise error.explained("Another client has this id: choose one with client_id.") from error
             raise
-        self._assign(self._found(client_id), wanted, [])
+        made = self._found(client_id)
+        self._assign(made, wanted, [])
+        self._tell_groups(made, fields.get("groups_claim", ""))
         return client_id, {}
 
     def update(self, client_id: str, fields: dict[str, Any]) -> None:
@@ -181,6 +203,19 @@ class ClientsKeycloak:
         self._scopes([name for name in wanted if name not in assigned(current)])  # before anything is changed
         self.session.send("PUT", f"/clients/{current['id']}", body=to_keycloak(fields, current))
         self._assign(current, wanted, [name for name in before if name not in wanted])
+        self._tell_groups(current, fields.get("groups_claim", ""))
+
+    def _tell_groups(self, client: Mapping[str, Any], claim: str) -> None:
+        """Let userinfo tell a person's groups in ``claim``, by their paths: a name alone may be that of a group within another one, too."""
+        path, mapper = f"/clients/{client['id']}/protocol-mappers/models", groups_mapper(client)
+        if mapper.get("config", {}).get("claim.name", "") == claim:
+            return
+        if mapper:
+            self.session.send("DELETE", f"{path}/{mapper['id']}")
+        if claim:
+            config = {"claim.name": claim, "full.path": "true", "userinfo.token.claim": "true", "id.token.claim": "false", "access.token.claim": "false"}
+            body = {"name": "custos.groups", "protocol": "openid-connect", "protocolMapper": GROUPS_MAPPER, "config": config}
+            self.session.send("POST", path, body=body)
 
     def _scopes(self, names: list[str]) -> dict[str, str]:
         """Ids of client scopes by name; raises CustosError for a name that the realm does not have."""

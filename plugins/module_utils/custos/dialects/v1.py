@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, REQUIRED
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import REQUIRED, TENANT_FIELDS
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import Account, Session, access_token
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0 import from_tenant, to_tenant
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0_people import from_group, from_profiles
@@ -72,7 +72,7 @@ class SessionV1(Session):
 class ClientsV1:
     """Tenants that wait for approval: found, registered, waited for."""
 
-    fields: tuple[str, ...] = tuple(FIELDS)
+    fields: tuple[str, ...] = TENANT_FIELDS
     required: tuple[str, ...] = REQUIRED
     ids_are_chosen = False
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, GONE, REQUIRED
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, GONE, REQUIRED, TENANT_FIELDS
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import Account, Session, access_token
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Transport
@@ -26,7 +26,7 @@ def base_of(url: str) -> str:
 
 def to_tenant(fields: dict[str, Any]) -> dict[str, Any]:
     """Our names to Custos'."""
-    tenant = dict(fields)
+    tenant = {name: value for name, value in fields.items() if name in TENANT_FIELDS}
     tenant["scope"] = " ".join(tenant.pop("scopes", None) or [])
     return tenant
 
@@ -77,7 +77,7 @@ class SessionV100(Session):
 class ClientsV100:
     """Custos calls them tenants."""
 
-    fields: tuple[str, ...] = tuple(FIELDS)
+    fields: tuple[str, ...] = TENANT_FIELDS
     required: tuple[str, ...] = REQUIRED
     ids_are_chosen = False
 

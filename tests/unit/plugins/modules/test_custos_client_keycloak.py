@@ -127,3 +127,26 @@ def test_who_may_not_is_told_which_role_is_missing(place: Place) -> None:
     service = {"parent_username": None, "parent_client_id": custos["parent_client_id"], "parent_client_secret": custos["parent_iam_client_secret"]}
     assert "view-clients" in place.run("custos_client_info", **service)["msg"]
     assert place.run("custos_user_info", **service)["users"], "a service account is enough for what it may do"
+
+
+def test_a_client_without_a_secret(place: Place) -> None:
+    public = hub("public", token_endpoint_auth_method="none")
+    made = place.run("custos_client", **public)
+    assert (made["client"]["token_endpoint_auth_method"], made["credentials"]["iam_client_secret"]) == ("none", "")
+    assert place.run("custos_client", **public)["changed"] is False
+    hidden = place.run("custos_client", **hub("public", token_endpoint_auth_method="client_secret_basic"))
+    assert (hidden["changed"], hidden["client"]["token_endpoint_auth_method"]) == (True, "client_secret_basic")
+
+
+def test_groups_are_told_in_a_claim(place: Place) -> None:
+    plain = place.run("custos_client", **hub("telling"))
+    assert plain["client"]["groups_claim"] == ""
+    for claim in ("groups", "roles", ""):
+        told = hub("telling", groups_claim=claim)
+        assert place.run("custos_client", check=True, **told)["diff"]["after"]["groups_claim"] == claim
+        done = place.run("custos_client", **told)
+        assert (done["changed"], done["client"]["groups_claim"]) == (True, claim)
+        assert place.run("custos_client", **told)["changed"] is False
+        assert place.run("custos_client", **hub("telling"))["changed"] is False, "what is not given stays"
+    refused = place.run("custos_client", **{**place.as_tenant(place.server.parent, "v1.0.0"), **hub("x", groups_claim="groups")})
+    assert "leave groups_claim out" in refused["msg"]

@@ -25,8 +25,19 @@ from tests.unit.services.custos_double.server import GROUPS, Server, free_port, 
 class Hub:
     """The hub, logging in at ``double``. It is asked as its proxy would: plain http, with the header that tells of https in front."""
 
-    def __init__(self, folder: Path, python: Path, double: Server, changes: dict[str, dict[str, Any]] | None = None, **extra_config: dict[str, Any]) -> None:
-        """``changes`` are values of the role by part, ``{"login": {"allow_all": False}}``; ``extra_config`` is the role's."""
+    def __init__(
+        self,
+        folder: Path,
+        python: Path,
+        double: Server,
+        changes: dict[str, dict[str, Any]] | None = None,
+        client_values: dict[str, Any] | None = None,
+        **extra_config: dict[str, Any],
+    ) -> None:
+        """``changes`` are values of the role by part, ``{"login": {"allow_all": False}}``; ``extra_config`` is the role's.
+
+        ``client_values`` is what role hub_login kept; without it the hub becomes a child of the gateway's tenant.
+        """
         self.folder, self.python, self.port = folder, python, free_port()
         self.public = "https://hub.example.org"
         config, secrets, self.servers = folder / "config", folder / "secrets", folder / "servers"
@@ -38,11 +49,6 @@ class Hub:
         shutil.copy(NAMES_FILE, config / "user_space_names.py")
         for name in ("no_proxy.py", "local_spawner.py"):
             shutil.copy(Path(__file__).with_name(name), config)
-        with double.client() as client:
-            self.child = make_child(client, double.parent, redirect_uris=[f"{self.public}/hub/oauth_callback"], client_uri=f"{self.public}/hub/login")
-            answer = client.get(f"/auth/realms/{self.child['realm']}/.well-known/openid-configuration")
-        assert answer.status_code == 200, answer.text
-        found = answer.json()
         values = copy.deepcopy(VALUES)
         values["secrets_dir"] = str(secrets)
         values["hub"]["db_url"] = f"sqlite:///{folder}/hub.sqlite"
@@ -65,18 +71,7 @@ class Hub:
             },
             **extra_config,
         }
-        client_values = {
-            "client_id": self.child["iam_client_id"],
-            "client_secret": self.child["iam_client_secret"],
-            "issuer": found["issuer"],
-            "authorize_url": found["authorization_endpoint"],
-            "token_url": found["token_endpoint"],
-            "userdata_url": found["userinfo_endpoint"],
-            "end_session_url": found["end_session_endpoint"],
-            "groups_url": f"{double.url}{GROUPS}/user/group/memberships",
-            "custos_client_id": self.child["custos_client_id"],
-            "custos_client_secret": self.child["custos_client_secret"],
-        }
+        client_values = client_values or self._register(double)
         for name, text in {**SECRETS, "oidc-client.json": json.dumps(client_values)}.items():
             (secrets / name).write_text(text)
         (config / "values.json").write_text(json.dumps(values))
@@ -88,6 +83,25 @@ class Hub:
             "TEST_SERVERS": str(self.servers),
         }
         self.process: subprocess.Popen[bytes] | None = None
+
+    def _register(self, double: Server) -> dict[str, Any]:
+        with double.client() as client:
+            self.child = make_child(client, double.parent, redirect_uris=[f"{self.public}/hub/oauth_callback"], client_uri=f"{self.public}/hub/login")
+            answer = client.get(f"/auth/realms/{self.child['realm']}/.well-known/openid-configuration")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return {
+            "client_id": self.child["iam_client_id"],
+            "client_secret": self.child["iam_client_secret"],
+            "issuer": found["issuer"],
+            "authorize_url": found["authorization_endpoint"],
+            "token_url": found["token_endpoint"],
+            "userdata_url": found["userinfo_endpoint"],
+            "end_session_url": found["end_session_endpoint"],
+            "groups_url": f"{double.url}{GROUPS}/user/group/memberships",
+            "custos_client_id": self.child["custos_client_id"],
+            "custos_client_secret": self.child["custos_client_secret"],
+        }
 
     def start(self) -> Hub:
         with (self.folder / "hub.log").open("ab") as log:

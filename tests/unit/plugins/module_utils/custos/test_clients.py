@@ -162,3 +162,5 @@ def test_wait_until_active_with_a_limit() -> None:
 def test_a_refused_registration_is_not_waited_for() -> None:
     with pytest.raises(CustosError, match="DENIED"):
         wait_active(lambda: {"client_id": "c", "status": "DENIED"}, 60, 5)
+    with pytest.raises(CustosError, match="c is disabled in Keycloak"):
+        wait_active(lambda: {"client_id": "c", "status": "DISABLED"}, 60, 5)
