@@ -41,6 +41,20 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def front(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Custos' own API with the backend behind it: the contract test server itself, or one that leaves its tenants' realms to Keycloak."""
+    if isinstance(backend.server, Server):
+        yield backend.server
+        return
+    keycloak = {"url": f"{backend.url}/auth", "admin_file": "keycloak.json", "ca_file": str(backend.server.ca)}
+    server = Server(tmp_path_factory.mktemp("front"), keycloak=keycloak, users_file=None)
+    server.write("keycloak.json", backend.admin)
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="module")
 def recordings(request: pytest.FixtureRequest, backend: Backend) -> Iterator[Recordings]:
     write = bool(request.config.getoption("--record")) and backend.name == "keycloak"

@@ -13,10 +13,10 @@ FOLDER = Path(__file__).parent / "recorded"
 # Keys whose values held for one run only: secrets, ids, times.
 OF_ONE_RUN = re.compile(
     r"access_token|refresh_token|id_token|secret|value|password|id|\w+Id|sub|sid|jti|kid|n|code|x5\w+|x5t#S256|session_state|at_hash|nonce|createdTimestamp"
-    r"|client\.secret\.creation\.time|iat|exp|auth_time"
+    r"|client\.secret\.creation\.time|iat|exp|auth_time|\w*client_(id|secret)|\w+_at|creation_time|registration_client_uri|loginURI|\w*tenant_id"
 )
 KEPT = ("clientId",)
-SAID = ("error", "error_description", "errorMessage")  # what a program decides by: these are compared as they are
+SAID = ("error", "error_description", "errorMessage", "message")  # what a program decides by: these are compared as they are
 
 
 def shape(value: Any) -> Any:
@@ -37,9 +37,12 @@ def scrubbed(value: Any, name: str = "") -> Any:
         return {key: scrubbed(item, key) for key, item in value.items()}
     if isinstance(value, list):
         return [scrubbed(item, name) for item in value]
-    if OF_ONE_RUN.fullmatch(name) and name not in KEPT and isinstance(value, str | int) and not isinstance(value, bool):
-        return 0 if isinstance(value, int) else "-"
-    return re.sub(r"(?<=https://localhost):\d+| at line \d+ column \d+", "", value) if isinstance(value, str) else value
+    if OF_ONE_RUN.fullmatch(name) and name not in KEPT and isinstance(value, str | int | float) and not isinstance(value, bool):
+        return "-" if isinstance(value, str) else type(value)(0)
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"(?<=https://localhost):\d+| at line \d+ column \d+", "", value)
+    return re.sub(r"\b1\d{7}\b", "<tenant>", re.sub(r"\bcustos-\w{20}-", "custos-", value))
 
 
 def described(answer: httpx.Response, body: Any = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from custos_double.app import serve
-from custos_double.errors import SettingsError
+from custos_double.errors import ApiError, SettingsError
 from custos_double.settings import load
 
 
@@ -23,7 +23,7 @@ def main() -> int:
     os.umask(0o077)
     try:
         asyncio.run(serve(load(arguments.config)))
-    except (SettingsError, sqlite3.Error) as error:
+    except (SettingsError, ApiError, sqlite3.Error) as error:
         print(f"custos_double: {error}", file=sys.stderr)
         return 2
     return 0

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from custos_double import keys
 from custos_double.clients import Clients
 from custos_double.errors import UNAVAILABLE, ApiError, OAuthError, PageError, SettingsError
-from custos_double.g1 import PREFIX
+from custos_double.g1 import PREFIX, Service
 from custos_double.g1_groups import GroupService
 from custos_double.g1_identity import IdentityService
 from custos_double.g1_secrets import SecretService
@@ -30,8 +30,11 @@ from custos_double.g2 import nothing_here
 from custos_double.g2_identity import G2IdentityService
 from custos_double.g2_management import G2GroupService, G2TenantService, G2UserService
 from custos_double.groups import Groups
+from custos_double.iam_builtin import BuiltinIam
+from custos_double.iam_keycloak import KeycloakIam
 from custos_double.keycloak_admin import RealmAdmin
 from custos_double.keycloak_people import PeopleAdmin
+from custos_double.keycloak_rest import AdminRest
 from custos_double.oidc import Oidc
 from custos_double.realms import MASTER, Realms
 from custos_double.roles import Roles
@@ -77,11 +80,13 @@ async def faults(request: web.Request, handler: Handler) -> web.StreamResponse:
             return web.Response(status=503, text="Service Unavailable")
         if knobs.slow_seconds:
             await asyncio.sleep(knobs.slow_seconds)
+        await request.app[TENANTS].approve_due()
     return await handler(request)
 
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 OIDC: web.AppKey[Oidc] = web.AppKey("oidc", Oidc)
+TENANTS: web.AppKey[Tenants] = web.AppKey("tenants", Tenants)
 
 
 async def _fault_endpoint(request: web.Request) -> web.Response:
@@ -134,21 +139,21 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     tenants = Tenants(realms)
     clients = Clients(tenants)
     oidc = Oidc(clients, realms)
+    roles = Roles(realms)
+    tenants.iam = KeycloakIam(realms, settings.keycloak) if settings.keycloak else BuiltinIam(oidc, roles)
     app = web.Application(middlewares=[errors, faults], client_max_size=BODY_BYTES)
-    app[SETTINGS] = settings
-    app[OIDC] = oidc
-    roles, groups = Roles(realms), Groups(realms)
-    users, users_2 = UserService(tenants, roles), G2UserService(tenants, roles)
-    services = [
-        TenantService(tenants, roles, clients), IdentityService(tenants, oidc.document), users, GroupService(users, groups), SecretService(tenants),
-        G2TenantService(tenants, roles, clients), G2IdentityService(oidc, clients, groups), users_2, G2GroupService(users_2, groups),
-    ]  # fmt: skip
+    app[SETTINGS], app[OIDC], app[TENANTS] = settings, oidc, tenants
+    users, groups = UserService(tenants), Groups(tenants)
+    services: list[Service | AdminRest | Oidc] = [TenantService(tenants), IdentityService(tenants), users, GroupService(users, groups), SecretService(tenants)]
+    if not settings.keycloak:
+        users_2 = G2UserService(tenants)
+        services += [
+            G2TenantService(clients), G2IdentityService(oidc, clients, groups), users_2, G2GroupService(users_2, groups),
+            oidc, RealmAdmin(clients, roles), PeopleAdmin(clients, roles),
+        ]  # fmt: skip
     for service in services:
         app.add_routes(service.routes())
     app.add_routes([web.route("*", f"{PREFIX_2}/{{tail:.*}}", nothing_here)])
-    app.add_routes(oidc.routes())
-    for part in (RealmAdmin(clients, roles), PeopleAdmin(clients, roles)):
-        app.add_routes(part.routes())
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])
 
     async def lifetime(_app: web.Application) -> AsyncIterator[None]:
@@ -164,6 +169,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await tenants.iam.close()
         store.close()
 
     app.cleanup_ctx.append(lifetime)

@@ -59,6 +59,27 @@ def logout_uris(client: Record) -> list[str]:
     return [uri for item in wanted for uri in (client["redirectUris"] if item == "+" else [item]) if uri]
 
 
+def addresses(tenant: Record) -> Record:
+    """What Custos tells Keycloak of a tenant's addresses: the redirect URIs, and the client's own address twice."""
+    fields = tenant["fields"]
+    uris = [*fields["redirect_uris"], *([fields["client_uri"]] if fields["client_uri"] else [])]
+    return {"baseUrl": fields["client_uri"], "redirectUris": uris, "publicClient": False}
+
+
+def of_tenant(tenant: Record) -> Record:
+    """The client that Custos makes for a tenant."""
+    return {
+        "clientId": tenant["client_id"],
+        "name": tenant["fields"]["client_name"],
+        "secret": tenant["iam_secret"],
+        "webOrigins": ["+"],
+        "directAccessGrantsEnabled": True,
+        "serviceAccountsEnabled": True,
+        "attributes": {"post.logout.redirect.uris": "+"},  # Keycloak took redirect URIs for these in Custos' days
+        **addresses(tenant),
+    }
+
+
 class Clients:
     """The client that Custos made for a tenant, Keycloak's own ones, and those that an administrator made."""
 
@@ -79,15 +100,7 @@ class Clients:
         ]
         tenant = self.tenants.by_id(realm)
         if tenant:
-            fields = tenant["fields"]
-            # What Custos tells Keycloak: the redirect URIs, and the client's own address twice.
-            uris = [*fields["redirect_uris"], *([fields["client_uri"]] if fields["client_uri"] else [])]
-            values = {
-                "clientId": tenant["client_id"], "name": fields["client_name"], "baseUrl": fields["client_uri"], "redirectUris": uris,
-                "directAccessGrantsEnabled": True, "serviceAccountsEnabled": True, "secret": tenant["iam_secret"],
-                "attributes": {"post.logout.redirect.uris": "+"},
-            }  # fmt: skip
-            own.append(values)
+            own.append(of_tenant(tenant))
         return [{"id": fixed_id(realm, str(values["clientId"])), **DEFAULTS, **values} for values in own]
 
     def all(self, realm: str) -> list[Record]:
@@ -179,11 +192,11 @@ class Clients:
             self.store.delete("kcclient", realm, key)
 
     def forget_changes(self, realm: str, client_id: str) -> None:
-        """Custos has written its client anew: changes an administrator made to it, but not a new secret, are lost."""
+        """Custos has told its client the tenant's addresses: what an administrator made of them is lost."""
         key = fixed_id(realm, client_id)
         kept = self.store.get("kcclient", realm, key, self.clock())
         if kept:
-            self._put(realm, {"id": key, "clientId": client_id, "secret": kept.get("secret")})
+            self._put(realm, {name: value for name, value in kept.items() if name not in ("baseUrl", "redirectUris", "publicClient", "gone")})
 
     @staticmethod
     def holds(client: Record, secret: str) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from custos_double.errors import INTERNAL, NAMES, UNAUTHENTICATED, ApiError
+from custos_double.iam import Iam
 from custos_double.params import read_params, text
 from custos_double.realms import Realms
 from custos_double.store import Record
@@ -34,6 +35,7 @@ class Service:
     def __init__(self, tenants: Tenants) -> None:
         self.tenants = tenants
         self.realms: Realms = tenants.realms
+        self.iam: Iam = tenants.iam
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         raise NotImplementedError
@@ -41,19 +43,19 @@ class Service:
     def routes(self) -> list[web.RouteDef]:
         return [web.route(verb, f"{PREFIX}/{self.name}/v1.0.0{path}", handler) for verb, path, handler in self.calls()]
 
-    def caller(self, request: web.Request, method: str) -> Caller:
-        return self.tenants.caller(request.headers.get("Authorization"), method)
+    async def caller(self, request: web.Request, method: str) -> Caller:
+        return await self.tenants.caller(request.headers.get("Authorization"), method)
 
-    def client(self, request: web.Request, method: str) -> Caller:
+    async def client(self, request: web.Request, method: str) -> Caller:
         """The caller, who must show a client token."""
-        caller = self.caller(request, method)
+        caller = await self.caller(request, method)
         if caller.username:
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, a client token is needed")
         return caller
 
-    def user(self, request: web.Request, method: str) -> Caller:
+    async def user(self, request: web.Request, method: str) -> Caller:
         """The caller, who must show an administrator's access token."""
-        caller = self.caller(request, method)
+        caller = await self.caller(request, method)
         if not caller.username or not caller.admin:
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, an administrator's user token is needed")
         return caller
@@ -61,7 +63,7 @@ class Service:
     async def tenant(self, request: web.Request, method: str) -> tuple[Record, Record]:
         """(tenant, params): the caller's own tenant, or the one that ``client_id`` names."""
         params = await read_params(request)
-        return self.tenants.reach(self.caller(request, method), text(params, "client_id"), method), params
+        return self.tenants.reach(await self.caller(request, method), text(params, "client_id"), method), params
 
     async def realm(self, request: web.Request, method: str) -> tuple[str, Record]:
         tenant, params = await self.tenant(request, method)

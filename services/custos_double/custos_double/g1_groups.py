@@ -52,7 +52,7 @@ class GroupService(Service):
         if group_id and self.groups.find(realm, group_id):
             raise ApiError(ALREADY_EXISTS, f"Group already exist with given id {group_id}")
         with as_internal("createGroup"):
-            return self._group(realm, self.groups.create(realm, values))
+            return self._group(realm, await self.groups.create(realm, values))
 
     async def find_group(self, request: web.Request) -> web.Response:
         realm, params = await self.realm(request, "findGroup")
@@ -84,7 +84,7 @@ class GroupService(Service):
     async def add_user_to_group(self, request: web.Request) -> web.Response:
         realm, params = await self.realm(request, "addUserToGroup")
         with as_internal("addUserToGroup"):
-            self.groups.join(realm, text(params, "group_id"), text(params, "username"), text(params, "type"))
+            await self.groups.join(realm, text(params, "group_id"), text(params, "username"), text(params, "type"))
         return web.json_response({"status": True})
 
     async def change_user_membership_type(self, request: web.Request) -> web.Response:
@@ -108,8 +108,8 @@ class GroupService(Service):
         realm, group_id = str(tenant["tenant_id"]), text(nested(params, "group"), "id")
         with as_internal("getAllChildUsers"):
             self.groups.get(realm, group_id)
-        members = [(self.realms.user(realm, member["username"]), member["type"]) for member in self.groups.members(realm, group_id)]
-        return web.json_response({"profiles": [self.users.profile(realm, tenant["client_id"], user, kind) for user, kind in members if user]})
+        members = [(await self.iam.user(realm, member["username"]), member["type"]) for member in self.groups.members(realm, group_id)]
+        return web.json_response({"profiles": [await self.users.profile(realm, tenant["client_id"], user, kind) for user, kind in members if user]})
 
     async def has_access(self, request: web.Request) -> web.Response:
         realm, params = await self.realm(request, "hasAccess")

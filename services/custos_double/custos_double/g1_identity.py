@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
+from yarl import URL
 
 from custos_double.errors import INTERNAL, INVALID_ARGUMENT, UNAUTHENTICATED, ApiError, OAuthError
 from custos_double.g1 import PREFIX, Handler, Service
 from custos_double.params import needed, read_params, text
 from custos_double.store import Record
-from custos_double.tenants import Tenants
+
+GRANTS = ("password", "refresh_token", "client_credentials")
 
 
 class IdentityService(Service):
     name = "identity-management"
-
-    def __init__(self, tenants: Tenants, discovery: Callable[[web.Request, str], Record]) -> None:
-        super().__init__(tenants)
-        self.discovery = discovery
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -36,39 +32,33 @@ class IdentityService(Service):
     async def get_credentials(self, request: web.Request) -> web.Response:
         params = await read_params(request)
         method = "getCredentials"
-        tenant = self.tenants.reach(self.caller(request, method), text(params, "client_id"), method)
+        tenant = self.tenants.reach(await self.caller(request, method), text(params, "client_id"), method)
         if tenant["status"] != "ACTIVE":
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, tenant is not active")
         return web.json_response(self.tenants.credentials_message(tenant))
 
     async def token(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        tenant = self.client(request, "token").tenant
-        realm, client_id, scope = str(tenant["tenant_id"]), tenant["client_id"], text(params, "scope") or "openid"
+        tenant = (await self.client(request, "token")).tenant
+        names = ("username", "password", "refresh_token", "code", "redirect_uri", "scope")
+        form = {name: text(params, name) for name in names if text(params, name)}
         grant = text(params, "grant_type")
+        # Anything else is taken for a code; there is no field for a PKCE verifier.
+        return web.json_response(await self._tokens(tenant, {"scope": "openid", **form, "grant_type": grant if grant in GRANTS else "authorization_code"}))
+
+    async def _tokens(self, tenant: Record, form: dict[str, str]) -> Record:
         try:
-            if grant == "password":
-                answer = await self.realms.password_grant(realm, client_id, text(params, "username"), text(params, "password"), scope)
-            elif grant == "refresh_token":
-                answer = self.realms.refresh(realm, client_id, text(params, "refresh_token"))
-            elif grant == "client_credentials":
-                answer = self.realms.client_credentials(realm, client_id, scope)
-            else:  # anything else is taken for a code; there is no field for a PKCE verifier
-                answer = self.realms.redeem_code(realm, client_id, text(params, "code"), text(params, "redirect_uri"), None)
+            return await self.iam.tokens(tenant, form)
         except OAuthError as error:
             raise ApiError(INTERNAL, f"{error.error} {error.description}") from error
-        return web.json_response(answer)
-
-    def _token_user(self, realm: str, access_token: str, method: str) -> Record:
-        verified = self.realms.verify_access(access_token, realm)
-        if verified is None:
-            raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, invalid access token")
-        return verified[1]
 
     async def get_token_user(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        tenant = self.client(request, "getUser").tenant
-        claims = self._token_user(str(tenant["tenant_id"]), needed(params, "access_token", "getUser"), "getUser")
+        tenant = (await self.client(request, "getUser")).tenant
+        verified = await self.iam.verify(needed(params, "access_token", "getUser"), str(tenant["tenant_id"]))
+        if verified is None:
+            raise ApiError(UNAUTHENTICATED, "Error while authorizing method getUser, invalid access token")
+        claims = verified[1]
         return web.json_response(
             {
                 "sub": claims["sub"],
@@ -83,32 +73,27 @@ class IdentityService(Service):
 
     async def end_user_session(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        tenant = self.client(request, "endUserSession").tenant
-        realm = str(tenant["tenant_id"])
-        session = self.realms.session_of_refresh(realm, tenant["client_id"], needed(params, "refresh_token", "endUserSession"))
-        return web.json_response({"status": bool(session and self.realms.end_session(realm, session["sid"]))})
+        tenant = (await self.client(request, "endUserSession")).tenant
+        await self.iam.end_session(tenant, needed(params, "refresh_token", "endUserSession"))
+        return web.json_response({"status": True})  # Custos does not look at what Keycloak says
 
     async def authenticate(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        tenant = self.client(request, "authenticate").tenant
-        realm = str(tenant["tenant_id"])
-        try:
-            answer = await self.realms.password_grant(realm, tenant["client_id"], text(params, "username"), text(params, "password"), "openid")
-        except OAuthError as error:
-            raise ApiError(INTERNAL, f"{error.error} {error.description}") from error
-        user = self.realms.session(realm, answer["session_state"])
-        claims = [{"key": "username", "value": user["username"] if user else ""}, {"key": "tenantId", "value": realm}]
+        tenant = (await self.client(request, "authenticate")).tenant
+        login = {name: text(params, name) for name in ("username", "password")}
+        answer = await self._tokens(tenant, {"grant_type": "password", "scope": "openid", **login})
+        claims = [{"key": "username", "value": login["username"].lower()}, {"key": "tenantId", "value": str(tenant["tenant_id"])}]
         return web.json_response({"access_token": answer["access_token"], "claims": claims})
 
     async def is_authenticated(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        tenant = self.client(request, "isAuthenticated").tenant
-        verified = self.realms.verify_access(text(params, "access_token"), str(tenant["tenant_id"]))
+        tenant = (await self.client(request, "isAuthenticated")).tenant
+        verified = await self.iam.verify(text(params, "access_token"), str(tenant["tenant_id"]))
         return web.json_response({"authenticated": verified is not None})
 
     async def service_account_token(self, request: web.Request) -> web.Response:
-        tenant = self.client(request, "getUserManagementServiceAccountAccessToken").tenant
-        return web.json_response(self.realms.client_credentials(str(tenant["tenant_id"]), tenant["client_id"], "openid"))
+        tenant = (await self.client(request, "getUserManagementServiceAccountAccessToken")).tenant
+        return web.json_response(await self._tokens(tenant, {"grant_type": "client_credentials", "scope": "openid"}))
 
     async def authorize(self, request: web.Request) -> web.Response:
         params = await read_params(request)
@@ -118,17 +103,17 @@ class IdentityService(Service):
         redirect_uri = needed(params, "redirect_uri", "authorize")
         if redirect_uri not in tenant["fields"]["redirect_uris"]:
             raise ApiError(INVALID_ARGUMENT, "Wrong redirect_uri")
-        target = request.url.with_path(f"/auth/realms/{tenant['tenant_id']}/protocol/openid-connect/auth").with_query(request.query)
-        front = self.realms.settings.front_url
-        return web.json_response({"loginURI": f"{front}{target.update_query(kc_idp_hint='oidc').raw_path_qs}"})
+        document = await self.iam.discovery(request, str(tenant["tenant_id"]))
+        target = URL(document["authorization_endpoint"]).with_query(request.query).update_query(kc_idp_hint="oidc")
+        return web.json_response({"loginURI": str(target)})
 
     async def openid_configuration(self, request: web.Request) -> web.Response:
         params = await read_params(request)
         tenant = self.tenants.by_client(needed(params, "client_id", "getOIDCConfiguration"))
         if tenant is None or tenant["status"] != "ACTIVE":
             raise ApiError(UNAUTHENTICATED, "Error while authorizing method getOIDCConfiguration, unknown client")
-        document = self.discovery(request, str(tenant["tenant_id"]))
-        base = document["token_endpoint"].partition("/auth/realms/")[0] + PREFIX
+        document = await self.iam.discovery(request, str(tenant["tenant_id"]))
+        base = self.realms.settings.base_for(request.host) + PREFIX
         own = {
             "custos_token_endpoint": f"{base}/identity-management/v1.0.0/token",
             "custos_userinfo_endpoint": f"{base}/identity-management/v1.0.0/user",

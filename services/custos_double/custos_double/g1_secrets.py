@@ -59,7 +59,7 @@ class SecretService(Service):
     async def _add(self, request: web.Request, method: str, kind: str, names: tuple[str, ...]) -> tuple[str, Record]:
         params = await read_params(request)
         metadata = nested(params, "metadata")
-        tenant = self.tenants.reach(self.caller(request, method), text(metadata, "client_id"), method)
+        tenant = self.tenants.reach(await self.caller(request, method), text(metadata, "client_id"), method)
         realm, own = str(tenant["tenant_id"]), text(metadata, "token")
         kept_as = text(metadata, "resource_type") or RESOURCE_TYPES[0]
         if kept_as not in RESOURCE_TYPES:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from custos_double.clients import Clients
 from custos_double.errors import INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, ApiError
 from custos_double.g1 import Handler, Service, as_internal
 from custos_double.params import flag, needed, nested, number, objects, read_params, text
-from custos_double.roles import Roles
 from custos_double.store import Record
-from custos_double.tenants import STATUSES, Caller, Tenants, clean
+from custos_double.tenants import STATUSES, Caller, clean
 
 
 class TenantService(Service):
     name = "tenant-management"
-
-    def __init__(self, tenants: Tenants, roles: Roles, clients: Clients) -> None:
-        super().__init__(tenants)
-        self.roles = roles
-        self.clients = clients
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -51,7 +44,7 @@ class TenantService(Service):
 
     async def _managed(self, request: web.Request, method: str) -> tuple[Record, Record]:
         params = await read_params(request)
-        caller = self.user(request, method)
+        caller = await self.user(request, method)
         return self.tenants.reach(caller, needed(params, "client_id", method), method), params
 
     async def get_tenant(self, request: web.Request) -> web.Response:
@@ -60,31 +53,30 @@ class TenantService(Service):
 
     async def update_tenant(self, request: web.Request) -> web.Response:
         tenant, params = await self._managed(request, "updateTenant")
-        self.tenants.update(tenant, clean(params, "updateTenant", creating=False))
-        self.clients.forget_changes(str(tenant["tenant_id"]), tenant["client_id"])
+        await self.tenants.update(tenant, clean(params, "updateTenant", creating=False))
         return web.json_response(self.tenants.message(tenant))
 
     async def delete_tenant(self, request: web.Request) -> web.Response:
         tenant, _params = await self._managed(request, "deleteTenant")
-        self.tenants.delete(tenant)
+        await self.tenants.delete(tenant)
         return web.json_response({})
 
-    def _super(self, request: web.Request, method: str) -> Caller:
-        caller = self.user(request, method)
+    async def _super(self, request: web.Request, method: str) -> Caller:
+        caller = await self.user(request, method)
         if not self.tenants.is_super(caller.tenant):
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, only the super tenant may do this")
         return caller
 
     async def update_status(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        self._super(request, "updateTenantStatus")
+        await self._super(request, "updateTenantStatus")
         tenant = self.tenants.by_client(needed(params, "client_id", "updateTenantStatus"))
         status = needed(params, "status", "updateTenantStatus")
         if status not in STATUSES:
             raise ApiError(INVALID_ARGUMENT, f"status: invalid value {status!r} for type TYPE_ENUM")
         if tenant is None:
             raise ApiError(NOT_FOUND, "Tenant not found")
-        self.tenants.set_status(tenant, status)
+        await self.tenants.set_status(tenant, status)
         return web.json_response({"tenant_id": str(tenant["tenant_id"]), "status": tenant["status"]})
 
     def _page(self, tenants: list[Record], params: Record) -> web.Response:
@@ -98,48 +90,48 @@ class TenantService(Service):
 
     async def get_child_tenants(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        caller = self.user(request, "getChildTenants")
+        caller = await self.user(request, "getChildTenants")
         parent = self.tenants.reach(caller, text(params, "parent_client_id"), "getChildTenants")
         return self._page([tenant for tenant in self.tenants.all() if tenant["parent_id"] == parent["tenant_id"]], params)
 
     async def get_all_tenants(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        self._super(request, "getAllTenants")
+        await self._super(request, "getAllTenants")
         admin_only = text(params, "type") == "ADMIN"
         found = [tenant for tenant in self.tenants.all() if not self.tenants.is_super(tenant) and not (admin_only and tenant["parent_id"])]
         return self._page(found, params)
 
     async def validate_credentials(self, request: web.Request) -> web.Response:
         params = await read_params(request)
-        self._super(request, "validateCredentials")
+        await self._super(request, "validateCredentials")
         tenant = self.tenants.by_client(needed(params, "client_id", "validateCredentials"))
         good = tenant is not None and tenant["client_secret"] == text(params, "client_sec")
         return web.json_response({"status": good})
 
-    def _all_roles(self, tenant: Record, client_level: bool) -> web.Response:
-        roles = self.roles.all(str(tenant["tenant_id"]), tenant["client_id"] if client_level else "")
+    async def _all_roles(self, tenant: Record, client_level: bool) -> web.Response:
+        roles = await self.iam.roles(str(tenant["tenant_id"]), tenant["client_id"] if client_level else "")
         shown = [{name: role[name] for name in ("name", "description", "composite", "id")} for role in roles]
         return web.json_response({"roles": shown, "scope": "client_level" if client_level else "realm_level"})
 
     async def add_tenant_roles(self, request: web.Request) -> web.Response:
-        self.user(request, "addTenantRoles")
+        await self.user(request, "addTenantRoles")
         tenant, params = await self.tenant(request, "addTenantRoles")
         client_level = flag(params, "client_level")
         with as_internal("addTenantRoles"):
             for role in objects(params, "roles"):
                 owner = tenant["client_id"] if client_level else ""
-                self.roles.add(str(tenant["tenant_id"]), owner, needed(role, "name", "addTenantRoles"), text(role, "description"))
-        return self._all_roles(tenant, client_level)
+                await self.iam.add_role(str(tenant["tenant_id"]), owner, needed(role, "name", "addTenantRoles"), text(role, "description"))
+        return await self._all_roles(tenant, client_level)
 
     async def get_tenant_roles(self, request: web.Request) -> web.Response:
-        self.user(request, "getTenantRoles")
+        await self.user(request, "getTenantRoles")
         tenant, params = await self.tenant(request, "getTenantRoles")
-        return self._all_roles(tenant, flag(params, "client_level"))
+        return await self._all_roles(tenant, flag(params, "client_level"))
 
     async def delete_role(self, request: web.Request) -> web.Response:
-        self.user(request, "deleteRole")
+        await self.user(request, "deleteRole")
         tenant, params = await self.tenant(request, "deleteRole")
         realm, owner = str(tenant["tenant_id"]), tenant["client_id"] if flag(params, "client_level") else ""
         with as_internal("deleteRole"):
-            self.roles.delete(realm, owner, text(nested(params, "role"), "name"))
+            await self.iam.delete_role(realm, owner, text(nested(params, "role"), "name"))
         return web.json_response({"status": True})

@@ -63,13 +63,13 @@ class G2Service(Service):
 
         return wrapped
 
-    def caller(self, request: web.Request, method: str) -> Caller:
+    async def caller(self, request: web.Request, method: str) -> Caller:
         """Who is asking; unlike the first API this one insists on ``Bearer``, and has one answer to everything that is wrong with a token."""
         header = request.headers.get("Authorization", "")
         try:
             if not header.startswith("Bearer "):
                 raise ApiError(UNAUTHENTICATED, "Token not found")
-            return self.tenants.caller(header, method)
+            return await self.tenants.caller(header, method)
         except ApiError as error:
             raise ApiError(UNAUTHENTICATED, f"Invalid token: {error.message}") from error
 

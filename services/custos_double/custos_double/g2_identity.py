@@ -187,7 +187,7 @@ class G2IdentityService(G2Service):
         return web.json_response({**verified, **extra, "active": True})
 
     async def end_user_session(self, request: web.Request) -> web.Response:
-        tenant = self.client(request, "endUserSession").tenant
+        tenant = (await self.client(request, "endUserSession")).tenant
         refresh = str((await body_of(request)).get("refresh_token") or "")
         if not refresh:
             raise unexpected()

@@ -15,9 +15,8 @@ from custos_double.g2 import G2Service, answer, body_of, unexpected
 from custos_double.groups import Groups
 from custos_double.keys import new_client_id
 from custos_double.params import nested, number, text
-from custos_double.roles import Roles
 from custos_double.store import Record
-from custos_double.tenants import Tenants, clean
+from custos_double.tenants import clean
 
 
 class G2TenantService(G2Service, TenantService):
@@ -25,8 +24,9 @@ class G2TenantService(G2Service, TenantService):
 
     inherits = True
 
-    def __init__(self, tenants: Tenants, roles: Roles, clients: Clients) -> None:
-        TenantService.__init__(self, tenants, roles, clients)
+    def __init__(self, clients: Clients) -> None:
+        TenantService.__init__(self, clients.tenants)
+        self.clients = clients
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -57,29 +57,28 @@ class G2TenantService(G2Service, TenantService):
     async def get_tenant(self, request: web.Request) -> web.Response:
         """1.1 looks up the tenant inside the request instead of the caller's: it never finds one."""
         await body_of(request)
-        tenant = self.user(request, "getTenant").tenant
+        tenant = (await self.user(request, "getTenant")).tenant
         raise ApiError(INVALID_ARGUMENT, f"Error occurred when retrieving tenant with the Id:  {tenant['tenant_id']}")
 
     async def update_tenant(self, request: web.Request) -> web.Response:
         """Replaces the tenant of the token, whatever client the request names."""
         values = nested(await body_of(request), "body")
-        tenant = self.user(request, "updateTenant").tenant
+        tenant = (await self.user(request, "updateTenant")).tenant
         try:
-            self.tenants.update(tenant, clean(values, "updateTenant", creating=False))
+            await self.tenants.update(tenant, clean(values, "updateTenant", creating=False))
         except ApiError as error:
             raise ApiError(INVALID_ARGUMENT, f"Error occurred at updateTenant with the Id: {tenant['tenant_id']}") from error
-        self.clients.forget_changes(str(tenant["tenant_id"]), tenant["client_id"])
         return answer(self.tenants.message(tenant))
 
     async def delete_tenant(self, request: web.Request) -> web.Response:
         """Takes away the tenant of the token, whatever client the request names."""
         await body_of(request)
-        self.tenants.delete(self.user(request, "deleteTenant").tenant)
+        await self.tenants.delete((await self.user(request, "deleteTenant")).tenant)
         return web.Response(status=204)
 
     async def configure_client(self, request: web.Request) -> web.Response:
         """One more client in a tenant's realm, with the options of the time after 1.1."""
-        caller = self.user(request, "configureClient")
+        caller = await self.user(request, "configureClient")
         options, realm = await body_of(request), request.match_info["tenant_id"]
         tenant = self.tenants.by_id(realm)
         if tenant is None or tenant["status"] != "ACTIVE":
@@ -118,15 +117,12 @@ class G2UserService(G2Service, UserService):
     inherits = True
     subject = "user"
 
-    def __init__(self, tenants: Tenants, roles: Roles) -> None:
-        UserService.__init__(self, tenants, roles)
-
     def calls(self) -> list[tuple[str, str, Handler]]:
         return UserService.calls(self)
 
-    def profile(self, realm: str, client_id: str, user: Record, membership_type: str = "") -> dict[str, Any]:
+    async def profile(self, realm: str, client_id: str, user: Record, membership_type: str = "") -> dict[str, Any]:
         """Without the two values that are defaults of their enumerations."""
-        shown = super().profile(realm, client_id, user, membership_type)
+        shown = await super().profile(realm, client_id, user, membership_type)
         return {name: value for name, value in shown.items() if value not in ("ACTIVE", "END_USER")}
 
     async def find_users(self, request: web.Request) -> web.Response:
@@ -170,106 +166,106 @@ class G2GroupService(G2Service):
             ("GET", "/users/{username}/group-memberships", self.groups_of_user),
         ]
 
-    def _tenant(self, request: web.Request) -> Record:
-        caller = self.caller(request, "authorize")
+    async def _tenant(self, request: web.Request) -> Record:
+        caller = await self.caller(request, "authorize")
         if caller.username and not caller.admin:
             raise ApiError(UNAUTHENTICATED, "an administrator's token is needed")
         return self.tenants.reach(caller, request.headers.get("client_id", ""), "authorize")
 
-    def _where(self, request: web.Request) -> tuple[str, str]:
+    async def _where(self, request: web.Request) -> tuple[str, str]:
         """(realm, group id)"""
-        return str(self._tenant(request)["tenant_id"]), request.match_info.get("group_id", "")
+        return str((await self._tenant(request))["tenant_id"]), request.match_info.get("group_id", "")
 
     def _groups(self, realm: str, groups: list[Record]) -> web.Response:
         return answer({"groups": [self.groups.message(realm, group) for group in groups]})
 
     async def create_group(self, request: web.Request) -> web.Response:
-        realm, _none = self._where(request)
+        realm, _none = await self._where(request)
         values = await body_of(request)
         with as_internal("createGroup"):
             if values.get("id") and self.groups.find(realm, str(values["id"])):
                 raise ApiError(INVALID_ARGUMENT, f"Group already exist with given id {values['id']}")
-            group = self.groups.create(realm, values)
+            group = await self.groups.create(realm, values)
         return answer(self.groups.message(realm, group), 201, {"Location": f"{self.realms.settings.front_url}{request.path}/{group['id']}"})
 
     async def find_group(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         return answer(self.groups.message(realm, self.groups.get(realm, group_id)))
 
     async def search_groups(self, request: web.Request) -> web.Response:
-        realm, _none = self._where(request)
+        realm, _none = await self._where(request)
         found = self.groups.search(realm, dict(request.query))
         offset, limit = number(dict(request.query), "offset", 0), number(dict(request.query), "limit", 20)
         return self._groups(realm, found[offset : offset + limit])
 
     async def update_group(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         with as_internal("updateGroup"):
             group = self.groups.update(realm, group_id, await body_of(request))
         return answer(self.groups.message(realm, group))
 
     async def delete_group(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         with as_internal("removeUserFromGroup"):  # the source's name for it
             self.groups.delete(realm, group_id)
         return web.Response(status=204)
 
     async def members(self, request: web.Request) -> web.Response:
-        tenant = self._tenant(request)
+        tenant = await self._tenant(request)
         realm, group_id = str(tenant["tenant_id"]), request.match_info["group_id"]
         with as_internal("getAllChildUsers"):
             self.groups.get(realm, group_id)
-        found = [(self.realms.user(realm, member["username"]), member["type"]) for member in self.groups.members(realm, group_id)]
-        return answer({"profiles": [self.users.profile(realm, tenant["client_id"], user, kind) for user, kind in found if user]})
+        found = [(await self.iam.user(realm, member["username"]), member["type"]) for member in self.groups.members(realm, group_id)]
+        return answer({"profiles": [await self.users.profile(realm, tenant["client_id"], user, kind) for user, kind in found if user]})
 
     async def add_member(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         values = await body_of(request)
         username = text(values, "username")
         try:
-            self.groups.join(realm, group_id, username, text(values, "type"))
+            await self.groups.join(realm, group_id, username, text(values, "type"))
         except ApiError as error:
             raise ApiError(error.code, f"Error occurred while adding the user: {username} into the group: {group_id}") from error
         return answer({"status": True})
 
     async def change_member(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         with as_internal("changeUserMembershipType"):
             self.groups.change(realm, group_id, request.match_info["username"], text(await body_of(request), "type"))
         return answer({"status": True})
 
     async def remove_member(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         self.groups.leave(realm, group_id, request.match_info["username"])
         return web.Response(status=204)
 
     async def has_access(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         if "type" not in request.query:
             raise unexpected()
         member = self.groups.membership(realm, group_id, request.match_info["username"])
         return answer({"status": bool(member and member["type"] == request.query["type"])})
 
     async def children(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         with as_internal("getAllChildGroups"):
             return self._groups(realm, self.groups.children(realm, group_id))
 
     async def add_child(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         with as_internal("addChildGroupToParentGroup"):
             self.groups.link(realm, group_id, text(await body_of(request), "child_id"))
         return answer({"status": True})
 
     async def remove_child(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         self.groups.unlink(realm, group_id, request.match_info["child_id"])
         return web.Response(status=204)
 
     async def parents(self, request: web.Request) -> web.Response:
-        realm, group_id = self._where(request)
+        realm, group_id = await self._where(request)
         return self._groups(realm, self.groups.parents(realm, group_id))
 
     async def groups_of_user(self, request: web.Request) -> web.Response:
-        realm, _none = self._where(request)
+        realm, _none = await self._where(request)
         return self._groups(realm, self.groups.of_user(realm, request.match_info["username"]))

@@ -6,8 +6,8 @@ import re
 import uuid
 
 from custos_double.errors import ABORTED, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, ApiError
-from custos_double.realms import Realms
 from custos_double.store import Record
+from custos_double.tenants import Tenants
 
 OWNER, ADMIN, MEMBER = TYPES = ("OWNER", "ADMIN", "MEMBER")
 
@@ -15,9 +15,10 @@ OWNER, ADMIN, MEMBER = TYPES = ("OWNER", "ADMIN", "MEMBER")
 class Groups:
     """Groups by id, memberships by (group, username), children by (parent, child). Usernames are compared as they are written: Custos does so here."""
 
-    def __init__(self, realms: Realms) -> None:
-        self.realms = realms
-        self.store = realms.store
+    def __init__(self, tenants: Tenants) -> None:
+        self.iam = tenants.iam
+        self.realms = tenants.realms
+        self.store = tenants.store
 
     def all(self, realm: str) -> list[Record]:
         """Newest first."""
@@ -44,12 +45,12 @@ class Groups:
         groups = self.all(realm)
         return [group for group in groups if fits(group)] or groups
 
-    def create(self, realm: str, values: Record) -> Record:
+    async def create(self, realm: str, values: Record) -> Record:
         """A new group; its owner becomes the first member. Raises ApiError when the owner or the parent does not exist."""
         name, owner, parent = (str(values.get(key) or "") for key in ("name", "owner_id", "parent_id"))
         if not name:
             raise ApiError(INVALID_ARGUMENT, "Error while validating method createGroup, name should not be null")
-        if not owner or not self._user(realm, owner):
+        if not owner or not await self._user(realm, owner):
             raise ApiError(NOT_FOUND, f"Error occurred while creating  Group for {realm} reason : Owner  not found")
         if parent and not self.find(realm, parent):
             raise ApiError(INVALID_ARGUMENT, f"Error occurred while creating  Group for {realm} reason : Parent group not found")
@@ -97,8 +98,8 @@ class Groups:
 
     # Members
 
-    def _user(self, realm: str, username: str) -> Record | None:
-        user = self.realms.user(realm, username)
+    async def _user(self, realm: str, username: str) -> Record | None:
+        user = await self.iam.user(realm, username)
         return user if user and user["username"] == username else None
 
     def members(self, realm: str, group_id: str = "") -> list[Record]:
@@ -111,9 +112,9 @@ class Groups:
     def _put_member(self, realm: str, group_id: str, username: str, kind: str) -> None:
         self.store.put("member", realm, f"{group_id}/{username}", {"group_id": group_id, "username": username, "type": kind})
 
-    def join(self, realm: str, group_id: str, username: str, kind: str) -> None:
+    async def join(self, realm: str, group_id: str, username: str, kind: str) -> None:
         """Make a member. Somebody who is one already stays as he is, whatever ``kind`` says."""
-        if not self.find(realm, group_id) or not self._user(realm, username):
+        if not self.find(realm, group_id) or not await self._user(realm, username):
             raise ApiError(INTERNAL, "Group or user not available")
         kind = kind.upper() or MEMBER
         if self.membership(realm, group_id, username):

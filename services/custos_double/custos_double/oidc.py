@@ -37,12 +37,6 @@ class Oidc:
     def __init__(self, clients: Clients, realms: Realms) -> None:
         self.clients = clients
         self.realms = realms
-        settings = realms.settings
-        self.front = settings.front_url
-        # The name a back channel was asked under goes into discovery, so it must be one of ours.
-        ports = {port for _host, port in settings.listen}
-        hosts = {host for host, _port in settings.listen} | set(settings.back_hosts) | {"localhost"}
-        self.known_hosts = {f"{host}:{port}" for host in hosts for port in ports} | {urlsplit(self.front).netloc}
         key = realms.store.get("key", "", "forms", realms.clock())
         if key is None:
             key = {"secret": secrets.token_urlsafe(48)}
@@ -67,8 +61,7 @@ class Oidc:
 
     def document(self, request: web.Request, realm: str) -> Record:
         """Discovery as Keycloak gives it with a fixed front URL and a dynamic back channel."""
-        back = f"https://{request.host}" if request.host in self.known_hosts else self.front
-        front_realm, back_realm = self.realms.issuer(realm), self.realms.issuer(realm, back)
+        front_realm, back_realm = self.realms.issuer(realm), self.realms.issuer(realm, self.realms.settings.base_for(request.host))
         return {
             "issuer": front_realm,
             "authorization_endpoint": f"{front_realm}{PROTOCOL}/auth",
@@ -272,6 +265,9 @@ class Oidc:
             except (binascii.Error, UnicodeDecodeError, ValueError) as error:
                 raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials") from error
             client_id, secret = unquote(client_id), unquote(secret)
+        return self.known_client(realm, client_id, secret)
+
+    def known_client(self, realm: str, client_id: str, secret: str) -> Record:
         client = self.clients.find(realm, client_id)
         if client is None or client["bearerOnly"] or not client["enabled"] or not self.clients.holds(client, secret):
             raise OAuthError(401, "unauthorized_client" if client else "invalid_client", "Invalid client or Invalid client credentials")
@@ -280,26 +276,28 @@ class Oidc:
     async def token(self, request: web.Request) -> web.Response:
         realm = self._realm(request)
         form = {name: str(value) for name, value in (await request.post()).items()}
-        client = self._client(request, realm, form)
+        answer = await self.grant(realm, self._client(request, realm, form), form)
+        return web.json_response(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+    async def grant(self, realm: str, client: Record, form: dict[str, str]) -> Record:
+        """Tokens for a client that has shown itself."""
         client_id, scope = client["clientId"], form.get("scope", "")
         grant = form.get("grant_type", "")
         if grant == "authorization_code":
-            answer = self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
-        elif grant == "refresh_token":
-            answer = self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
-        elif grant == "password":
+            return self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
+        if grant == "refresh_token":
+            return self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
+        if grant == "password":
             if not client["directAccessGrantsEnabled"]:
                 raise OAuthError(400, "unauthorized_client", "Client not allowed for direct access grants")
-            answer = await self.realms.password_grant(realm, client_id, form.get("username", ""), form.get("password", ""), scope)
-        elif grant == "client_credentials":
+            return await self.realms.password_grant(realm, client_id, form.get("username", ""), form.get("password", ""), scope)
+        if grant == "client_credentials":
             if not client["serviceAccountsEnabled"]:
                 raise OAuthError(401, "unauthorized_client", "Client not enabled to retrieve service account")
-            answer = self.realms.client_credentials(realm, client_id, scope)
-        elif not grant:
+            return self.realms.client_credentials(realm, client_id, scope)
+        if not grant:
             raise OAuthError(400, "invalid_request", "Missing form parameter: grant_type")
-        else:
-            raise OAuthError(400, "unsupported_grant_type", "Unsupported grant_type")
-        return web.json_response(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+        raise OAuthError(400, "unsupported_grant_type", "Unsupported grant_type")
 
     async def userinfo(self, request: web.Request) -> web.Response:
         realm = self._realm(request)

@@ -61,6 +61,16 @@ class Tenant:
 
 
 @dataclass
+class Keycloak:
+    """A Keycloak that holds the tenants' realms in place of this program."""
+
+    url: str  # with /auth, where it has that
+    username: str
+    password: str
+    ca_file: Path | None  # None: the system's authorities
+
+
+@dataclass
 class Settings:
     """What the configuration file says."""
 
@@ -79,6 +89,13 @@ class Settings:
     code_seconds: int = 60
     fault_endpoint: bool = False
     faults: Faults = field(default_factory=Faults)
+    keycloak: Keycloak | None = None
+
+    def base_for(self, host: str) -> str:
+        """This server's address as somebody knows it who asked ``host``. The name goes into discovery, so it must be one of ours."""
+        ports = {port for _host, port in self.listen}
+        hosts = {name for name, _port in self.listen} | set(self.back_hosts) | {"localhost"}
+        return f"https://{host}" if host in {f"{name}:{port}" for name in hosts for port in ports} else self.front_url
 
 
 def _read_json(path: Path, what: str) -> Any:
@@ -119,13 +136,21 @@ def _users(path: Path | None) -> list[dict[str, str]]:
     return [{str(key): str(value) for key, value in user.items()} for user in users]
 
 
-def _keycloak_admin(path: Path | None) -> dict[str, str] | None:
-    if path is None:
-        return None
-    raw = _read_json(path, "keycloak_admin_file")
+def _login(path: Path, what: str) -> dict[str, str]:
+    raw = _read_json(path, what)
     if not isinstance(raw, dict) or not raw.get("username") or not raw.get("password"):
-        raise SettingsError(f'keycloak_admin_file: {path} must look like {{"username": "..", "password": ".."}}.')
+        raise SettingsError(f'{what}: {path} must look like {{"username": "..", "password": ".."}}.')
     return {name: str(raw[name]) for name in ("username", "password")}
+
+
+def _keycloak(raw: Any, folder: Path) -> Keycloak:
+    names = {"url", "admin_file", "ca_file"}
+    if not isinstance(raw, dict) or not all(isinstance(value, str) for value in raw.values()) or not {"url", "admin_file"} <= set(raw) <= names:
+        raise SettingsError('keycloak: it must look like {"url": "https://host:port/auth", "admin_file": "..", "ca_file": ".."}, the last one is optional.')
+    if not raw["url"].startswith("https://"):
+        raise SettingsError(f"keycloak: url '{raw['url']}' must begin with https://: passwords go there.")
+    ca_file = folder / raw["ca_file"] if "ca_file" in raw else None
+    return Keycloak(raw["url"].rstrip("/"), ca_file=ca_file, **_login(folder / raw["admin_file"], "keycloak admin_file"))
 
 
 def load(path: Path) -> Settings:
@@ -136,7 +161,7 @@ def load(path: Path) -> Settings:
     needed = ("listen", "certificate", "key", "front_url", "state_file", "tenant_files")
     optional = (
         "users_file", "keycloak_admin_file", "back_hosts", "access_token_seconds", "session_idle_seconds", "session_max_seconds", "code_seconds",
-        "fault_endpoint", "faults",
+        "fault_endpoint", "faults", "keycloak",
     )  # fmt: skip
     missing = [name for name in needed if not raw.get(name)]
     unknown = sorted(set(raw) - set(needed) - set(optional))
@@ -150,6 +175,9 @@ def load(path: Path) -> Settings:
     for name in optional:
         if name.endswith("_seconds") and name in raw and (not isinstance(raw[name], int) or raw[name] <= 0):
             raise SettingsError(f"configuration: {name} must be a positive number of seconds, not {raw[name]!r}.")
+    clash = [name for name in ("users_file", "keycloak_admin_file") if raw.get("keycloak") and raw.get(name)]
+    if clash:
+        raise SettingsError(f"keycloak: not together with {' and '.join(clash)}; people and administrators are Keycloak's own then.")
     tenants = [_tenant(folder / name) for name in raw["tenant_files"]]
     if SUPER_TENANT_ID not in [tenant.tenant_id for tenant in tenants]:
         raise SettingsError(f"tenant_files: none of them is the super tenant (tenant_id {SUPER_TENANT_ID}).")
@@ -161,7 +189,8 @@ def load(path: Path) -> Settings:
         state_file=folder / raw["state_file"],
         tenants=tenants,
         users=_users(folder / raw["users_file"] if raw.get("users_file") else None),
-        keycloak_admin=_keycloak_admin(folder / raw["keycloak_admin_file"] if raw.get("keycloak_admin_file") else None),
+        keycloak_admin=_login(folder / raw["keycloak_admin_file"], "keycloak_admin_file") if raw.get("keycloak_admin_file") else None,
         faults=Faults.parse(raw.get("faults", {})),
-        **{name: raw[name] for name in optional if name in raw and name not in ("users_file", "keycloak_admin_file", "faults")},
+        keycloak=_keycloak(raw["keycloak"], folder) if raw.get("keycloak") else None,
+        **{name: raw[name] for name in optional if name in raw and name not in ("users_file", "keycloak_admin_file", "faults", "keycloak")},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import secrets
@@ -11,6 +10,7 @@ from typing import Any
 
 from custos_double import keys, settings
 from custos_double.errors import INVALID_ARGUMENT, UNAUTHENTICATED, ApiError
+from custos_double.iam import Iam
 from custos_double.realms import Realms
 from custos_double.store import Record
 
@@ -63,18 +63,14 @@ def clean(values: Record, method: str, *, creating: bool) -> Record:
 class Tenants:
     """All tenants, by number and by client id."""
 
+    iam: Iam  # set by who builds the server: the built-in one needs the tenants itself
+
     def __init__(self, realms: Realms) -> None:
         self.realms = realms
         self.store = realms.store
-        self._making = asyncio.Lock()
 
     def by_id(self, tenant_id: str) -> Record | None:
-        tenant = self.store.get("tenant", "", tenant_id, self.realms.clock())
-        if tenant and tenant["status"] == "REQUESTED" and tenant["parent_id"] == 0:
-            delay = self.realms.settings.faults.approval_delay_seconds
-            if delay is not None and tenant["created"] + delay <= self.realms.clock():
-                self._activate(tenant)
-        return tenant
+        return self.store.get("tenant", "", tenant_id, self.realms.clock())
 
     def by_client(self, client_id: str) -> Record | None:
         """The tenant that owns these credentials; None once it was deleted, since its credentials went with it."""
@@ -82,23 +78,23 @@ class Tenants:
         return self.by_id(index["tenant_id"]) if index else None
 
     def all(self) -> list[Record]:
-        found = [self.by_id(str(record["tenant_id"])) for record in self.store.list("tenant", "", self.realms.clock())]
-        return sorted((tenant for tenant in found if tenant), key=lambda tenant: tenant["tenant_id"])
+        return sorted(self.store.list("tenant", "", self.realms.clock()), key=lambda tenant: int(tenant["tenant_id"]))
 
     def save(self, tenant: Record) -> None:
         self.store.put("tenant", "", str(tenant["tenant_id"]), tenant)
 
     async def create(self, fields: Record, parent: Record | None) -> Record:
         """A new tenant with ``fields`` as ``clean`` gives them. Nothing is unique: asked twice, Custos makes two."""
-        password = await asyncio.to_thread(keys.hash_password, fields["admin_password"])
-        async with self._making:
-            counter = self.store.get("counter", "", "tenant", self.realms.clock()) or {"last": settings.SUPER_TENANT_ID}
-            # A tenant from the configuration may sit on a number that was never counted.
-            tenant_id = max([counter["last"], *(tenant["tenant_id"] for tenant in self.all())]) + 1
-            tenant = self._record(tenant_id, fields, parent, keys.new_client_id(tenant_id), keys.random_text(40), password)
-            with self.store.transaction():
-                self.store.put("counter", "", "tenant", {"last": tenant_id})
-                self._add(tenant, active=parent is not None)
+        password = await self.iam.seal(fields["admin_password"])
+        counter = self.store.get("counter", "", "tenant", self.realms.clock()) or {"last": settings.SUPER_TENANT_ID}
+        # A tenant from the configuration may sit on a number that was never counted.
+        tenant_id = max([counter["last"], *(tenant["tenant_id"] for tenant in self.all())]) + 1
+        tenant = self._record(tenant_id, fields, parent, keys.new_client_id(tenant_id), keys.random_text(40), password)
+        with self.store.transaction():
+            self.store.put("counter", "", "tenant", {"last": tenant_id})
+            self._add(tenant)
+        if parent:
+            await self._activate(tenant)
         return tenant
 
     def _record(self, tenant_id: int, fields: Record, parent: Record | None, client_id: str, secret: str, password_hash: str) -> Record:
@@ -114,39 +110,40 @@ class Tenants:
             "fields": {name: value for name, value in fields.items() if name != "admin_password"},
         }
 
-    def _add(self, tenant: Record, *, active: bool) -> None:
+    def _add(self, tenant: Record) -> None:
         self.store.put("client", "", tenant["client_id"], {"tenant_id": str(tenant["tenant_id"])})
         self.save(tenant)
-        if active:
-            self._activate(tenant)
 
-    def _activate(self, tenant: Record) -> None:
+    async def _activate(self, tenant: Record) -> None:
         """What Custos' activation task does: the realm, its administrator, its client."""
-        realm, fields = str(tenant["tenant_id"]), tenant["fields"]
-        with self.store.transaction():
-            tenant["status"] = "ACTIVE"
-            if not self.realms.user(realm, fields["admin_username"]):
-                values = {
-                    "first_name": fields["admin_first_name"], "last_name": fields["admin_last_name"], "email": fields["admin_email"],
-                }  # fmt: skip
-                user = self.realms.new_user(fields["admin_username"].lower(), values, tenant["admin_hash"], enabled=True, admin=True)
-                self.realms.save_user(realm, user)
-            self.save(tenant)
+        await self.iam.open_realm(tenant)
+        tenant["status"] = "ACTIVE"
+        self.save(tenant)
 
-    def update(self, tenant: Record, fields: Record) -> None:
+    async def approve_due(self) -> None:
+        """Approve what has waited as long as the fault knob says."""
+        delay = self.realms.settings.faults.approval_delay_seconds
+        for tenant in self.all() if delay is not None else []:
+            if tenant["status"] == "REQUESTED" and tenant["parent_id"] == 0 and tenant["created"] + delay <= self.realms.clock():
+                await self._activate(tenant)
+
+    async def update(self, tenant: Record, fields: Record) -> None:
         """Replace every field: what the request left out is empty afterwards."""
         tenant["fields"] = {name: value for name, value in fields.items() if name != "admin_password"}
         self.save(tenant)
+        if tenant["status"] == "ACTIVE":
+            await self.iam.write_client(tenant)
 
-    def set_status(self, tenant: Record, status: str) -> None:
+    async def set_status(self, tenant: Record, status: str) -> None:
         if status == "ACTIVE":
-            self._activate(tenant)
+            await self._activate(tenant)
         else:
             tenant["status"] = status
             self.save(tenant)
 
-    def delete(self, tenant: Record) -> None:
+    async def delete(self, tenant: Record) -> None:
         """The realm and all credentials go; the record stays, DEACTIVATED."""
+        await self.iam.drop_realm(str(tenant["tenant_id"]))
         with self.store.transaction():
             self.realms.drop(str(tenant["tenant_id"]))
             self.store.delete("client", "", tenant["client_id"])
@@ -166,21 +163,23 @@ class Tenants:
             "redirect_uris": [f"https://{tenant.domain}/callback"], "scope": "openid profile email", "application_type": "web",
             "refesh_token_lifetime": "0",
         }  # fmt: skip
-        password = await asyncio.to_thread(keys.hash_password, tenant.admin_password)
+        password = await self.iam.seal(tenant.admin_password)
         with self.store.transaction():
             old = self.by_id(realm)
             if old and old["client_id"] != tenant.client_id:
                 self.store.delete("client", "", old["client_id"])
             record = self._record(tenant.tenant_id, fields, None, tenant.client_id, tenant.client_secret, password)
-            self._add({**record, "iam_secret": (old or record)["iam_secret"] or record["iam_secret"]}, active=True)
-            user = self.realms.user(realm, tenant.admin_username)
-            if user:  # the file may have a new password
-                self.realms.save_user(realm, {**user, "password": password})
-            self.store.put("seed", "", realm, mark)
+            record["iam_secret"] = (old or record)["iam_secret"] or record["iam_secret"]
+            self._add(record)
+        await self._activate(record)
+        user = await self.iam.user(realm, tenant.admin_username)
+        if user:  # the file may have a new password
+            await self.iam.set_password(realm, user, tenant.admin_password)
+        self.store.put("seed", "", realm, mark)
 
     # Who may do what
 
-    def caller(self, header: str | None, method: str) -> Caller:
+    async def caller(self, header: str | None, method: str) -> Caller:
         """Read an Authorization header as Custos does: six characters off, the rest is a client token or a user's access token."""
         if not header:
             raise ApiError(INVALID_ARGUMENT, f"Error while validating method {method}, authorization header not available")
@@ -190,13 +189,13 @@ class Tenants:
             if client["status"] != "ACTIVE":
                 raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, tenant is not active")
             return Caller(client)
-        verified = self.realms.verify_access(token)
+        verified = await self.iam.verify(token)
         tenant = self.by_id(verified[0]) if verified else None
         if verified is None or tenant is None or tenant["status"] != "ACTIVE":
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, invalid token")
         username = verified[1]["preferred_username"]
-        user = self.realms.user(verified[0], username)
-        return Caller(tenant, username, bool(user and user["admin"]))
+        user = await self.iam.user(verified[0], username)
+        return Caller(tenant, username, bool(user and "admin" in (await self.iam.roles_of(verified[0], user))[""]))
 
     def client_of(self, token: str) -> Record | None:
         """The tenant of a client token ``base64(client_id:client_secret)``, whatever its status; None when it is not one."""

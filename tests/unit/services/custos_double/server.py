@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 TOP = Path(__file__).resolve().parents[4]
 PASSWORD = "correct horse battery"
+START_SECONDS = 90  # with a Keycloak behind it, the first realms are made before it answers: 20 s on two busy cores
 
 
 def make_certificates(folder: Path) -> Path:
@@ -117,7 +118,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "custos_double", "--config", str(self.folder / "config.json")], env=environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + START_SECONDS
         with self.client() as client:
             while True:
                 with contextlib.suppress(httpx.TransportError):

@@ -1,0 +1,101 @@
+"""The realms of this program as the identity server behind Custos' API."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from custos_double import keys
+from custos_double.errors import INVALID_ARGUMENT, ApiError
+from custos_double.oidc import Oidc
+from custos_double.roles import Roles
+from custos_double.store import Record
+
+
+class BuiltinIam:
+    """An ``Iam`` that needs no other server."""
+
+    def __init__(self, oidc: Oidc, roles: Roles) -> None:
+        self.oidc = oidc
+        self.realms = oidc.realms
+        self.clients = oidc.clients
+        self._roles = roles
+
+    async def close(self) -> None:
+        pass
+
+    async def seal(self, password: str) -> str:
+        return await asyncio.to_thread(keys.hash_password, password)
+
+    async def open_realm(self, tenant: Record) -> None:
+        """Only the administrator is made: client and realm are there with the tenant."""
+        realm, fields = str(tenant["tenant_id"]), tenant["fields"]
+        if not self.realms.user(realm, fields["admin_username"]):
+            values = {"first_name": fields["admin_first_name"], "last_name": fields["admin_last_name"], "email": fields["admin_email"]}
+            user = self.realms.new_user(fields["admin_username"].lower(), values, tenant["admin_hash"], enabled=True, admin=True)
+            self.realms.save_user(realm, user)
+
+    async def write_client(self, tenant: Record) -> None:
+        self.clients.forget_changes(str(tenant["tenant_id"]), tenant["client_id"])
+
+    async def drop_realm(self, realm: str) -> None:
+        self.realms.drop(realm)
+
+    async def discovery(self, request: web.Request, realm: str) -> Record:
+        return self.oidc.document(request, realm)
+
+    async def user(self, realm: str, username: str) -> Record | None:
+        return self.realms.user(realm, username)
+
+    async def users(self, realm: str, fields: dict[str, str], anywhere: str = "", first: int = 0, most: int = -1) -> list[Record]:
+        found = self.realms.search(realm, fields, anywhere)
+        return found[first:] if most < 0 else found[first : first + most]
+
+    async def add_user(self, realm: str, values: Record, attributes: Record, *, enabled: bool) -> Record:
+        user = await self.realms.add_user(realm, values, enabled=enabled)
+        if user is None:
+            raise ApiError(INVALID_ARGUMENT, "Conflict")
+        return await self.change_user(realm, user, {"attributes": attributes})
+
+    async def change_user(self, realm: str, user: Record, values: Record) -> Record:
+        changed = {**user, **values}
+        self.realms.save_user(realm, changed)
+        return changed
+
+    async def set_password(self, realm: str, user: Record, password: str) -> None:
+        await self.change_user(realm, user, {"password": await self.seal(password)})
+
+    async def delete_user(self, realm: str, user: Record) -> None:
+        self.realms.delete_user(realm, user["username"])
+
+    async def roles(self, realm: str, owner: str) -> list[Record]:
+        return self._roles.all(realm, owner)
+
+    async def add_role(self, realm: str, owner: str, name: str, description: str) -> None:
+        self._roles.add(realm, owner, name, description)
+
+    async def delete_role(self, realm: str, owner: str, name: str) -> None:
+        self._roles.delete(realm, owner, name)
+
+    async def roles_of(self, realm: str, user: Record) -> dict[str, list[str]]:
+        return {owner: self._roles.of(realm, user, owner) for owner in ("", *user.get("roles", {}))}
+
+    async def grant(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
+        self._roles.grant(realm, user, owner, names)
+
+    async def revoke(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
+        self._roles.revoke(realm, user, owner, [self._roles.get(realm, owner, name)["name"] for name in names])
+
+    async def tokens(self, tenant: Record, form: dict[str, str]) -> Record:
+        realm = str(tenant["tenant_id"])
+        return await self.oidc.grant(realm, self.oidc.known_client(realm, tenant["client_id"], tenant["iam_secret"]), form)
+
+    async def verify(self, token: str, realm: str = "") -> tuple[str, Record] | None:
+        return self.realms.verify_access(token, realm or None)
+
+    async def end_session(self, tenant: Record, refresh_token: str) -> None:
+        realm = str(tenant["tenant_id"])
+        session = self.realms.session_of_refresh(realm, tenant["client_id"], refresh_token)
+        if session:
+            self.realms.end_session(realm, session["sid"])
