@@ -136,6 +136,8 @@ def test_logout_by_refresh_token_for_servers(login: Login, recordings: Recording
 
 def test_userinfo_wants_a_good_token(login: Login, recordings: Recordings) -> None:
     recordings.see("userinfo without a good token", login.userinfo({"access_token": "garbage"}))
+    without = login.token(grant_type="password", username="bob", password=PASSWORD, scope="profile")
+    recordings.see("userinfo without the scope openid", login.userinfo(without.json()))
 
 
 def test_password_grant(admin: Admin, login: Login, recordings: Recordings) -> None:

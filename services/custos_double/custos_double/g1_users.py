@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -95,7 +96,7 @@ class UserService(Service):
         try:
             await self.iam.add_user(str(caller.tenant["tenant_id"]), params, {}, enabled=False)
         except ApiError as error:
-            reason = f"Error occurred during registerUser: Reason for user account creation failure : {error.message}"
+            reason = f"Error occurred during registerUser: Reason for user account creation failure : {HTTPStatus(error.status).phrase}"
             raise ApiError(INTERNAL, f"Error occurred while registering users,  UNAUTHENTICATED: {reason}") from error
         return web.json_response({"is_registered": True})
 

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from custos_double import keys
-from custos_double.errors import INVALID_ARGUMENT, ApiError
+from custos_double.errors import ALREADY_EXISTS, ApiError
 from custos_double.oidc import Oidc
 from custos_double.roles import Roles
 from custos_double.store import Record
@@ -55,7 +55,7 @@ class BuiltinIam:
     async def add_user(self, realm: str, values: Record, attributes: Record, *, enabled: bool) -> Record:
         user = await self.realms.add_user(realm, values, enabled=enabled)
         if user is None:
-            raise ApiError(INVALID_ARGUMENT, "Conflict")
+            raise ApiError(ALREADY_EXISTS, "User exists with same username")
         return await self.change_user(realm, user, {"attributes": attributes})
 
     async def change_user(self, realm: str, user: Record, values: Record) -> Record:
@@ -92,7 +92,8 @@ class BuiltinIam:
         return await self.oidc.grant(realm, self.oidc.known_client(realm, tenant["client_id"], tenant["iam_secret"]), form)
 
     async def verify(self, token: str, realm: str = "") -> tuple[str, Record] | None:
-        return self.realms.verify_access(token, realm or None)
+        verified = self.realms.verify_access(token, realm or None)
+        return verified if verified and "openid" in str(verified[1]["scope"]).split() else None  # userinfo would not answer
 
     async def end_session(self, tenant: Record, refresh_token: str) -> None:
         realm = str(tenant["tenant_id"])

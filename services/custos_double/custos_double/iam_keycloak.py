@@ -9,7 +9,6 @@ import json
 import secrets
 import ssl
 import time
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -74,7 +73,7 @@ class KeycloakIam:
             raise ApiError(INTERNAL, f"Keycloak at {self.settings.url} does not answer: {error or type(error).__name__}") from error
 
     async def _admin(self, verb: str, path: str, body: Any = None, **query: str) -> Any:
-        """An answer of the admin REST below ``/realms``; raises ApiError, with the HTTP status in words as Custos passes it on."""
+        """An answer of the admin REST below ``/realms``; raises ApiError with Keycloak's words."""
         if time.monotonic() > self._until:
             login = {"grant_type": "password", "client_id": "admin-cli", "username": self.settings.username, "password": self.settings.password}
             status, token = await self._send("POST", f"/realms/{MASTER}/protocol/openid-connect/token", data=login)
@@ -84,7 +83,8 @@ class KeycloakIam:
         headers = {"Authorization": f"Bearer {self._token}"}
         status, answer = await self._send(verb, f"/admin/realms{path}", json=body, params=query, headers=headers)
         if status >= 300:
-            raise ApiError(CODES.get(status, INTERNAL), HTTPStatus(status).phrase)
+            said = answer if isinstance(answer, dict) else {}
+            raise ApiError(CODES.get(status, INTERNAL), str(said.get("errorMessage") or said.get("error") or f"HTTP {status}"))
         return answer
 
     # The realm and its client

@@ -308,6 +308,9 @@ class Oidc:
             known = self.realms.verify_access(token, realm, living=False)
             reason = f'error="invalid_token", error_description="{"user_session_not_found" if known else "Token verification failed"}"'
             return web.Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}", {reason}', "Cache-Control": "no-store"})
+        if "openid" not in str(verified[1]["scope"]).split():
+            reason = 'error="insufficient_scope", error_description="Missing openid scope"'
+            return web.Response(status=403, headers={"WWW-Authenticate": f'Bearer realm="{realm}", {reason}', "Cache-Control": "no-store"})
         username, client_id = str(verified[1]["preferred_username"]), str(verified[1]["azp"])
         person = {**self.realms.claims(realm, username), **self.realms.more_claims(realm, username, client_id, "userinfo")}
         return web.json_response(person, headers={"Cache-Control": "no-store"})

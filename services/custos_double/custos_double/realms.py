@@ -100,7 +100,8 @@ class Realms:
         username = str(values["username"]).lower()
         if self.user(realm, username):
             return None
-        user = self.new_user(username, {**values, "email_verified": False}, password, enabled=enabled, admin=admin)
+        empty = {"first_name": "", "last_name": "", "email": ""}
+        user = self.new_user(username, {**empty, **values, "email_verified": False}, password, enabled=enabled, admin=admin)
         self.save_user(realm, user)
         return user
 
@@ -254,7 +255,8 @@ class Realms:
             raise OAuthError(400, "invalid_grant", "Invalid refresh token")
         session = self.session(realm, record["sid"])
         if session is None:
-            raise OAuthError(400, "invalid_grant", "Session not active")
+            left = self.store.get("session", realm, record["sid"], self.clock())
+            raise OAuthError(400, "invalid_grant", "User disabled" if left and self.user(realm, left["username"]) else "Session not active")
         if client_id in session.get("detached", []):
             raise OAuthError(400, "invalid_grant", "Session doesn't have required client")
         if record.get("used"):

@@ -21,12 +21,13 @@ class Roles:
         """What every realm has from the start: Keycloak's own roles, and the one that Custos makes."""
         texts = {
             f"default-roles-{realm}": "${role_default-roles}", "offline_access": "${role_offline-access}", "uma_authorization": "${role_uma_authorization}",
-            "admin": "Administrator of the realm",
+            "admin": "Admin role for PGA users",
         }  # fmt: skip
         return [self._record(realm, "", name, text, str(uuid.uuid5(uuid.NAMESPACE_URL, f"{realm}/{name}"))) for name, text in texts.items()]
 
     def _record(self, realm: str, owner: str, name: str, description: str, role_id: str) -> Record:
-        return {"id": role_id, "name": name, "description": description, "composite": name == f"default-roles-{realm}", "owner": owner}
+        composite = not owner and name in (f"default-roles-{realm}", "admin")
+        return {"id": role_id, "name": name, "description": description, "composite": composite, "owner": owner}
 
     def all(self, realm: str, owner: str = "") -> list[Record]:
         made = [role for role in self.store.list("role", realm, self.realms.clock()) if role["owner"] == owner]
