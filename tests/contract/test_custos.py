@@ -70,38 +70,39 @@ def read(http: httpx.Client, tenant: dict[str, Any], username: str = "carol") ->
     return found
 
 
-def test_a_tenant_from_first_to_last(http: httpx.Client, front: Server, backend: Backend, recordings: Recordings) -> None:
+def test_a_tenant_from_first_to_last(http: httpx.Client, browser: httpx.Client, front: Server, backend: Backend, recordings: Recordings) -> None:
     made = http.post(f"{TENANT}/oauth2/tenant", json=tenant_values("short-lived"), headers=client_token(front.parent))
     recordings.see("tenant registered", made)
-    tenant, query = made.json(), {"client_id": made.json()["client_id"]}
-    recordings.see("credentials", http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant)))
+    tenant, query, admin = made.json(), {"client_id": made.json()["client_id"]}, admin_token(http, front.parent)
+    credentials = http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant))
+    recordings.see("credentials", credentials)
     wrong = {**tenant, "client_secret": "wrong"}
     recordings.see("credentials with a wrong secret", http.get(f"{IDENTITY}/credentials", params=query, headers=own(wrong)))
-    admin = admin_token(http, front.parent)
     recordings.see("tenant", http.get(f"{TENANT}/oauth2/tenant", params=query, headers=admin))
     children = http.get(f"{TENANT}/child/tenants", params={"limit": 100}, headers=admin)
     recordings.see("child tenants", children)
     assert tenant["client_id"] in [child["client_id"] for child in children.json()["tenant"]]
 
+    realm = tenant["client_id"].rpartition("-")[2]
+    keycloak = Admin(browser, backend, realm)
+    (client,) = keycloak.call("GET", "/clients", clientId=tenant["client_id"]).json()
+    changes = {"clientId": client["clientId"], "name": "changed", "description": "of the administrator", "redirectUris": ["https://other.example.org/cb"]}
+    assert keycloak.call("PUT", f"/clients/{client['id']}", changes).status_code == 204
     moved = {**tenant_values("renamed", redirect_uris=["https://moved.example.org/cb"]), **query}
     recordings.see("tenant changed", http.put(f"{TENANT}/oauth2/tenant", json=moved, headers=admin))
-    credentials = http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant)).json()
-    realm = tenant["client_id"].rpartition("-")[2]
-    with backend.client() as browser:
-        login = Login(browser, {**credentials, **tenant, "realm": realm}, "https://moved.example.org/cb")
-        assert login.redeem(login.code(**ADMIN)).status_code == 200, "the realm's client has the new address"
-        assert Login(browser, {**credentials, **tenant, "realm": realm}, REDIRECT).authorize().status_code == 400, "and not the old one"
+    client = keycloak.call("GET", f"/clients/{client['id']}").json()
+    assert (client["name"], client["description"]) == ("renamed", "of the administrator"), "Custos writes what is its own"
+    assert sorted(client["redirectUris"]) == sorted([*moved["redirect_uris"], moved["client_uri"]])
+    login = Login(browser, {**credentials.json(), **tenant, "realm": realm}, "https://moved.example.org/cb")
+    assert login.redeem(login.code(**ADMIN)).status_code == 200
 
-        keycloak = Admin(browser, backend, realm)
-        (client,) = keycloak.call("GET", "/clients", clientId=tenant["client_id"]).json()
-        assert keycloak.call("POST", f"/clients/{client['id']}/client-secret").status_code == 200
+    assert keycloak.call("POST", f"/clients/{client['id']}/client-secret").status_code == 200
     recordings.see("token after a new secret at Keycloak, which Custos is not told", password_of(http, tenant, ADMIN))
-    assert http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant)).json() == credentials
+    assert http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant)).json() == credentials.json()
 
     recordings.see("tenant deleted", http.delete(f"{TENANT}/oauth2/tenant", params=query, headers=admin))
     recordings.see("credentials after that", http.get(f"{IDENTITY}/credentials", params=query, headers=own(tenant)))
-    with backend.client() as browser:
-        assert browser.get(f"/auth/realms/{realm}/.well-known/openid-configuration").status_code == 404
+    assert browser.get(f"/auth/realms/{realm}/.well-known/openid-configuration").status_code == 404
 
 
 def test_an_administrator_keeps_the_password_given_before_the_approval(http: httpx.Client, front: Server, recordings: Recordings) -> None:
@@ -156,7 +157,9 @@ def test_logout_ends_the_session(http: httpx.Client, tenant: dict[str, Any], rec
     recordings.see("logout again", http.post(f"{IDENTITY}/user/logout", json=out, headers=own(tenant)))
 
 
-def test_discovery_leads_to_a_login(http: httpx.Client, front: Server, backend: Backend, tenant: dict[str, Any], recordings: Recordings) -> None:
+def test_discovery_leads_to_a_login(
+    http: httpx.Client, browser: httpx.Client, front: Server, backend: Backend, tenant: dict[str, Any], recordings: Recordings
+) -> None:
     query = {"client_id": tenant["client_id"]}
     answer = http.get(f"{IDENTITY}/.well-known/openid-configuration", params=query)
     recordings.see("discovery", answer, whole=False)
@@ -168,11 +171,10 @@ def test_discovery_leads_to_a_login(http: httpx.Client, front: Server, backend: 
     recordings.see("authorize", leads)
     recordings.see("authorize to a stranger", http.get(f"{IDENTITY}/authorize", params={**asked, "redirect_uri": "https://x"}))
     assert leads.json()["loginURI"].startswith(document["authorization_endpoint"])
-    with backend.client() as browser:
-        assert browser.get(leads.json()["loginURI"]).status_code == 200
-        login = Login(browser, tenant)
-        tokens = login.log_in(**ADMIN)  # with PKCE
-        assert login.userinfo(tokens).json()["preferred_username"] == "hub-admin"
+    assert browser.get(leads.json()["loginURI"]).status_code == 200
+    login = Login(browser, tenant)
+    tokens = login.log_in(**ADMIN)  # with PKCE
+    assert login.userinfo(tokens).json()["preferred_username"] == "hub-admin"
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
     assert who(http, tenant, tokens["access_token"]).json()["sub"] == claims["sub"]
 
@@ -276,7 +278,8 @@ def test_an_administrator_is_made_and_unmade(http: httpx.Client, front: Server, 
 
 def test_many_users_are_registered_and_found(http: httpx.Client, front: Server, tenant: dict[str, Any], recordings: Recordings) -> None:
     admin, path = admin_token(http, front.parent), f"{USERS}/users?client_id={tenant['client_id']}"
-    many = [{"username": f"many{n}", "password": "p", "email": f"m{n}@{'lab' if n % 2 else 'uni'}.org", "first_name": "M", "last_name": str(n)} for n in range(4)]
+    name = {"password": "p", "first_name": "M", "last_name": "N"}
+    many = [{"username": f"many{n}", "email": f"m{n}@{'lab' if n % 2 else 'uni'}.org", **name} for n in range(4)]
     recordings.see("users registered", http.post(path, json=[{**many[0], "attributes": [{"key": "n", "values": ["0"]}]}, *many[1:]], headers=admin))
     assert read(http, tenant, "many0")["attributes"] == [{"key": "n", "values": ["0"]}]
     assert password_of(http, tenant, many[1]).status_code == 200
@@ -328,7 +331,7 @@ def place(front: Server) -> Place:
     return Place("v1.0.0", front)
 
 
-def test_a_client_by_module(place: Place, backend: Backend) -> None:
+def test_a_client_by_module(place: Place, browser: httpx.Client, backend: Backend) -> None:
     values = tenant_values("by module")
     wanted = {**values, "scopes": values.pop("scope").split(), "scope": None}
     assert place.run("custos_client", check=True, **wanted)["changed"] is True
@@ -340,9 +343,8 @@ def test_a_client_by_module(place: Place, backend: Backend) -> None:
     planned, changed = place.run("custos_client", check=True, **moved), place.run("custos_client", **moved)
     assert (changed["changed"], changed["diff"], changed["credentials"]) == (True, planned["diff"], made["credentials"])
     realm, client = made["client"]["client_id"].rpartition("-")[2], {"client_id": made["credentials"]["iam_client_id"], **made["credentials"]}
-    with backend.client() as browser:
-        login = Login(browser, {"realm": realm, **client}, "https://moved.example.org/cb")
-        assert login.redeem(login.code(**ADMIN)).status_code == 200
+    login = Login(browser, {"realm": realm, **client}, "https://moved.example.org/cb")
+    assert login.redeem(login.code(**ADMIN)).status_code == 200
     (found,) = place.run("custos_client_info", client_name="by module", credentials=True, discovery=True)["clients"]
     assert (found["credentials"], found["discovery"]["issuer"]) == (made["credentials"], f"{backend.url}/auth/realms/{realm}")
     gone = {"client_name": "by module", "domain": "hub.example.org", "state": "absent"}

@@ -59,24 +59,22 @@ def logout_uris(client: Record) -> list[str]:
     return [uri for item in wanted for uri in (client["redirectUris"] if item == "+" else [item]) if uri]
 
 
-def addresses(tenant: Record) -> Record:
-    """What Custos tells Keycloak of a tenant's addresses: the redirect URIs, and the client's own address twice."""
+def told(tenant: Record) -> Record:
+    """What Custos tells its client again at each change of the tenant: the redirect URIs, and the client's own address twice."""
     fields = tenant["fields"]
     uris = [*fields["redirect_uris"], *([fields["client_uri"]] if fields["client_uri"] else [])]
-    return {"baseUrl": fields["client_uri"], "redirectUris": uris, "publicClient": False}
+    return {"clientId": tenant["client_id"], "name": fields["client_name"], "baseUrl": fields["client_uri"], "redirectUris": uris, "publicClient": False}
 
 
 def of_tenant(tenant: Record) -> Record:
     """The client that Custos makes for a tenant."""
     return {
-        "clientId": tenant["client_id"],
-        "name": tenant["fields"]["client_name"],
+        **told(tenant),
         "secret": tenant["iam_secret"],
         "webOrigins": ["+"],
         "directAccessGrantsEnabled": True,
         "serviceAccountsEnabled": True,
         "attributes": {"post.logout.redirect.uris": "+"},  # Keycloak took redirect URIs for these in Custos' days
-        **addresses(tenant),
     }
 
 
@@ -191,12 +189,12 @@ class Clients:
         else:
             self.store.delete("kcclient", realm, key)
 
-    def forget_changes(self, realm: str, client_id: str) -> None:
-        """Custos has told its client the tenant's addresses: what an administrator made of them is lost."""
-        key = fixed_id(realm, client_id)
+    def tell(self, tenant: Record) -> None:
+        """Write the tenant's client: what an administrator made of the things that Custos tells is lost."""
+        realm, key = str(tenant["tenant_id"]), fixed_id(str(tenant["tenant_id"]), tenant["client_id"])
         kept = self.store.get("kcclient", realm, key, self.clock())
         if kept:
-            self._put(realm, {name: value for name, value in kept.items() if name not in ("baseUrl", "redirectUris", "publicClient", "gone")})
+            self._put(realm, {name: value for name, value in {**kept, **told(tenant)}.items() if name != "gone"})
 
     @staticmethod
     def holds(client: Record, secret: str) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aiohttp import web
-from yarl import URL
 
 from custos_double.errors import INTERNAL, INVALID_ARGUMENT, UNAUTHENTICATED, ApiError, OAuthError
 from custos_double.g1 import PREFIX, Handler, Service
+from custos_double.oidc import with_query
 from custos_double.params import needed, read_params, text
 from custos_double.store import Record
 
@@ -104,8 +104,7 @@ class IdentityService(Service):
         if redirect_uri not in tenant["fields"]["redirect_uris"]:
             raise ApiError(INVALID_ARGUMENT, "Wrong redirect_uri")
         document = await self.iam.discovery(request, str(tenant["tenant_id"]))
-        target = URL(document["authorization_endpoint"]).with_query(request.query).update_query(kc_idp_hint="oidc")
-        return web.json_response({"loginURI": str(target)})
+        return web.json_response({"loginURI": with_query(document["authorization_endpoint"], **{**request.query, "kc_idp_hint": "oidc"})})
 
     async def openid_configuration(self, request: web.Request) -> web.Response:
         params = await read_params(request)

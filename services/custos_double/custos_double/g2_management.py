@@ -25,7 +25,7 @@ class G2TenantService(G2Service, TenantService):
     inherits = True
 
     def __init__(self, clients: Clients) -> None:
-        TenantService.__init__(self, clients.tenants)
+        super().__init__(clients.tenants)
         self.clients = clients
 
     def calls(self) -> list[tuple[str, str, Handler]]:

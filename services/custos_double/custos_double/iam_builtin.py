@@ -37,7 +37,7 @@ class BuiltinIam:
             self.realms.save_user(realm, user)
 
     async def write_client(self, tenant: Record) -> None:
-        self.clients.forget_changes(str(tenant["tenant_id"]), tenant["client_id"])
+        self.clients.tell(tenant)
 
     async def drop_realm(self, realm: str) -> None:
         self.realms.drop(realm)

@@ -16,7 +16,7 @@ import aiohttp
 import jwt
 from aiohttp import web
 
-from custos_double.clients import MANAGEMENT, addresses, of_tenant
+from custos_double.clients import MANAGEMENT, of_tenant, told
 from custos_double.errors import ALREADY_EXISTS, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, ApiError, OAuthError
 from custos_double.keycloak_rest import USER_FIELDS
 from custos_double.realms import MASTER, SERVICE_PREFIX, Realms
@@ -60,12 +60,12 @@ class KeycloakIam:
 
     async def _send(self, verb: str, path: str, **options: Any) -> tuple[int, Any]:
         """(status, JSON or nothing) of a request to ``path`` below the server's address."""
-        if self._session is None:  # made where there is a loop
-            context = ssl.create_default_context(cafile=str(self.settings.ca_file) if self.settings.ca_file else None)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=SECONDS)
-            )
         try:
+            if self._session is None:  # made where there is a loop
+                context = ssl.create_default_context(cafile=self.settings.ca_file)
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=context), cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=SECONDS)
+                )
             async with self._session.request(verb, f"{self.settings.url}{path}", allow_redirects=False, **options) as answer:
                 body = await answer.read()
                 return answer.status, json.loads(body) if answer.content_type == "application/json" and body else None
@@ -127,7 +127,7 @@ class KeycloakIam:
         place = f"/{tenant['tenant_id']}/clients"
         found = await self._admin("GET", place, clientId=tenant["client_id"])
         if found:
-            await self._admin("PUT", f"{place}/{found[0]['id']}", {"clientId": tenant["client_id"], **addresses(tenant)})
+            await self._admin("PUT", f"{place}/{found[0]['id']}", told(tenant))
         else:
             await self._admin("POST", place, of_tenant(tenant))
 

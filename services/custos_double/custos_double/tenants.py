@@ -145,7 +145,7 @@ class Tenants:
         """The realm and all credentials go; the record stays, DEACTIVATED."""
         await self.iam.drop_realm(str(tenant["tenant_id"]))
         with self.store.transaction():
-            self.realms.drop(str(tenant["tenant_id"]))
+            self.store.drop_realm(str(tenant["tenant_id"]))  # groups and secrets
             self.store.delete("client", "", tenant["client_id"])
             tenant.update(status="DEACTIVATED", client_secret="", iam_secret="", admin_hash="")
             self.save(tenant)
