@@ -156,21 +156,21 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     app.add_routes([web.route("*", f"{PREFIX_2}/{{tail:.*}}", nothing_here)])
     app.add_routes([web.get("/healthz", _health), web.get("/double/faults", _fault_endpoint), web.put("/double/faults", _fault_endpoint)])
 
+    async def purge() -> None:
+        while True:
+            store.purge(clock())
+            await asyncio.sleep(PURGE_SECONDS)
+
     async def lifetime(_app: web.Application) -> AsyncIterator[None]:
-        await seed(tenants, settings)
-
-        async def purge() -> None:
-            while True:
-                store.purge(clock())
-                await asyncio.sleep(PURGE_SECONDS)
-
-        task = asyncio.create_task(purge())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await tenants.iam.close()
-        store.close()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(store.close)
+            stack.push_async_callback(tenants.iam.close)
+            await seed(tenants, settings)
+            task = asyncio.create_task(purge())
+            yield
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     app.cleanup_ctx.append(lifetime)
     return app

@@ -15,6 +15,8 @@ from custos_double.store import Store
 
 from tests.unit.services.custos_double.server import TOP, Server
 
+KEYCLOAK = {"url": "https://localhost:1/auth", "admin_file": "admin.json"}
+
 
 def write(folder: Path, **changes: Any) -> Path:
     server = Server(folder)
@@ -45,6 +47,12 @@ def test_a_good_file(tmp_path: Path) -> None:
         ({"tenant_files": ["missing.json"]}, "cannot read"),
         ({"users_file": "super.json"}, "users_file"),
         ({"keycloak_admin_file": "super.json"}, "keycloak_admin_file"),
+        ({"keycloak": KEYCLOAK}, "not together with users_file;"),
+        ({"users_file": None, "keycloak_admin_file": "super.json", "keycloak": KEYCLOAK}, "not together with keycloak_admin_file;"),
+        ({"users_file": None, "keycloak": {"url": "https://localhost:1/auth"}}, "must look like"),
+        ({"users_file": None, "keycloak": {**KEYCLOAK, "realm": "x"}}, "must look like"),
+        ({"users_file": None, "keycloak": {**KEYCLOAK, "url": "http://localhost:1"}}, "must begin with https://"),
+        ({"users_file": None, "keycloak": {**KEYCLOAK, "admin_file": "super.json"}}, "keycloak admin_file"),
         ({"access_token_seconds": 0}, "access_token_seconds"),
         ({"faults": {"slow": 1}}, "unknown setting 'slow'"),
         ({"faults": {"unavailable_count": True}}, "unavailable_count"),
@@ -70,12 +78,41 @@ def test_a_tenant_file_must_fit(tmp_path: Path) -> None:
         load(path)
 
 
+def run(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "custos_double", "--config", str(path)]
+    return subprocess.run(command, cwd=TOP / "services" / "custos_double", capture_output=True, text=True, timeout=30, check=False)
+
+
 @pytest.mark.parametrize(("changes", "text"), [({"certificate": "missing.crt"}, "certificate"), ({"listen": ["192.0.2.1:1"]}, "cannot listen on 192.0.2.1:1")])
 def test_the_program_ends_with_one_sentence(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
-    path = write(tmp_path, **changes)
-    command = [sys.executable, "-m", "custos_double", "--config", str(path)]
-    ended = subprocess.run(command, cwd=TOP / "services" / "custos_double", capture_output=True, text=True, timeout=30, check=False)
+    ended = run(write(tmp_path, **changes))
     assert ended.returncode == 2
+    assert text in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "password", "text"),
+    [
+        ({"ca_file": "kc/ca.crt", "url": "https://127.0.0.1:1/auth"}, "right", "does not answer"),
+        ({"ca_file": "missing.crt"}, "right", "No such file"),
+        ({}, "right", "CERTIFICATE_VERIFY_FAILED"),
+        ({"ca_file": "kc/ca.crt"}, "wrong", "does not take the administrator root: HTTP 400"),
+    ],
+)
+def test_a_keycloak_that_cannot_be_used_is_one_sentence(tmp_path: Path, changes: dict[str, str], password: str, text: str) -> None:
+    (tmp_path / "kc").mkdir()
+    keycloak = Server(tmp_path / "kc", keycloak_admin_file="admin.json")
+    keycloak.write("admin.json", {"username": "root", "password": "right"})
+    keycloak.start()
+    try:
+        path = write(tmp_path, users_file=None, keycloak={"url": f"{keycloak.url}/auth", "admin_file": "admin.json", **changes})
+        (tmp_path / "admin.json").write_text(json.dumps({"username": "root", "password": password}))
+        ended = run(path)
+    finally:
+        keycloak.stop()
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("custos_double: Keycloak at https://127.0.0.1:")
     assert text in ended.stderr
     assert "Traceback" not in ended.stderr
 
