@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from tests.contract.backends import BOB, LOGGED_OUT, PASSWORD, REDIRECT, Admin, 
 from tests.contract.keycloak import Keycloak, wanted
 from tests.contract.recorded import Recordings
 from tests.unit.services.custos_double.browser import Login
-from tests.unit.services.custos_double.server import Server
+from tests.unit.services.custos_double.server import Server, make_child
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +54,19 @@ def front(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def http(front: Server) -> Iterator[httpx.Client]:
+    with front.client() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def tenant(front: Server) -> dict[str, Any]:
+    """A child tenant with its credentials, for the tests that leave it as it is."""
+    with front.client() as http:
+        return make_child(http, front.parent, "lasting")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from tests.unit.services.custos_double.server import (
     Server,
     admin_token,
     client_token,
-    make_child,
     message_of,
     own,
     tenant_values,
@@ -29,19 +28,6 @@ from tests.unit.services.custos_double.server import (
 
 ADMIN = {"username": "hub-admin", "password": "hub admin password"}
 CAROL = {"username": "Carol", "first_name": "Carol", "last_name": "C", "password": "carol's own", "email": "carol@example.org"}
-
-
-@pytest.fixture
-def http(front: Server) -> Iterator[httpx.Client]:
-    with front.client() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def tenant(front: Server) -> dict[str, Any]:
-    """A child tenant with its credentials, of all tests that leave it as it is."""
-    with front.client() as http:
-        return make_child(http, front.parent, "lasting")
 
 
 @pytest.fixture

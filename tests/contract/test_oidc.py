@@ -162,6 +162,8 @@ def test_clients_must_show_themselves(browser: httpx.Client, login: Login, recor
     recordings.see("wrong client secret", browser.post(path, data={"grant_type": "client_credentials"}, auth=("hub", "wrong")))
     recordings.see("no such client", browser.post(path, data={"grant_type": "client_credentials"}, auth=("nobody", "wrong")))
     recordings.see("no grant type", login.token())
+    for grant in ("password", "refresh_token", "authorization_code"):
+        recordings.see(f"grant type {grant} and nothing else", login.token(grant_type=grant))
     recordings.see("JSON to the token endpoint", browser.post(path, json={"grant_type": "client_credentials"}, auth=("hub", "the hub's secret")), whole=False)
     recordings.see("no such grant type", login.token(grant_type="nothing"))
 

@@ -143,14 +143,13 @@ def build(settings: Settings, clock: Callable[[], float] = time.time) -> web.App
     tenants.iam = KeycloakIam(realms, settings.keycloak) if settings.keycloak else BuiltinIam(oidc, roles)
     app = web.Application(middlewares=[errors, faults], client_max_size=BODY_BYTES)
     app[SETTINGS], app[OIDC], app[TENANTS] = settings, oidc, tenants
-    users, groups = UserService(tenants), Groups(tenants)
-    services: list[Service | AdminRest | Oidc] = [TenantService(tenants), IdentityService(tenants), users, GroupService(users, groups), SecretService(tenants)]
+    users, users_2, groups = UserService(tenants), G2UserService(tenants), Groups(tenants)
+    services: list[Service | AdminRest | Oidc] = [
+        TenantService(tenants), IdentityService(tenants), users, GroupService(users, groups), SecretService(tenants),
+        G2TenantService(tenants), G2IdentityService(groups, tenants), users_2, G2GroupService(users_2, groups),
+    ]  # fmt: skip
     if not settings.keycloak:
-        users_2 = G2UserService(tenants)
-        services += [
-            G2TenantService(clients), G2IdentityService(oidc, clients, groups), users_2, G2GroupService(users_2, groups),
-            oidc, RealmAdmin(clients, roles), PeopleAdmin(clients, roles),
-        ]  # fmt: skip
+        services += [oidc, RealmAdmin(clients, roles), PeopleAdmin(clients, roles)]
     for service in services:
         app.add_routes(service.routes())
     app.add_routes([web.route("*", f"{PREFIX_2}/{{tail:.*}}", nothing_here)])

@@ -48,7 +48,7 @@ class IdentityService(Service):
 
     async def _tokens(self, tenant: Record, form: dict[str, str]) -> Record:
         try:
-            return await self.iam.tokens(tenant, form)
+            return await self.iam.tokens(*self.tenants.iam_client(tenant), form)
         except OAuthError as error:
             raise ApiError(INTERNAL, f"{error.error} {error.description}") from error
 
@@ -74,7 +74,7 @@ class IdentityService(Service):
     async def end_user_session(self, request: web.Request) -> web.Response:
         params = await read_params(request)
         tenant = (await self.client(request, "endUserSession")).tenant
-        await self.iam.end_session(tenant, needed(params, "refresh_token", "endUserSession"))
+        await self.iam.end_session(*self.tenants.iam_client(tenant), needed(params, "refresh_token", "endUserSession"))
         return web.json_response({"status": True})  # Custos does not look at what Keycloak says
 
     async def authenticate(self, request: web.Request) -> web.Response:

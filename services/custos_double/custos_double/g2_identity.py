@@ -11,22 +11,20 @@ import jwt
 from aiohttp import web
 
 from custos_double import keys
-from custos_double.clients import Clients
 from custos_double.errors import INTERNAL, UNAUTHENTICATED, ApiError, OAuthError
 from custos_double.g1 import Handler
+from custos_double.g1_identity import GRANTS
 from custos_double.g2 import PREFIX, G2Service, answer, body_of, unexpected
 from custos_double.groups import Groups
-from custos_double.oidc import Oidc
 from custos_double.store import Record
+from custos_double.tenants import Tenants
 
 
 class G2IdentityService(G2Service):
     name = "identity-management"
 
-    def __init__(self, oidc: Oidc, clients: Clients, groups: Groups) -> None:
-        super().__init__(clients.tenants)
-        self.oidc = oidc
-        self.clients = clients
+    def __init__(self, groups: Groups, tenants: Tenants) -> None:
+        super().__init__(tenants)
         self.groups = groups
         # Custos knows the tokens it has re-signed as long as it runs: by their id, the ones that Keycloak made.
         self._originals: dict[str, tuple[str, str]] = {}
@@ -57,11 +55,12 @@ class G2IdentityService(G2Service):
         tenant_id = request.match_info["tenant_id"]
         if not tenant_id.isdigit():
             raise unexpected()
-        if not self.clients.exists(tenant_id):
-            raise ApiError(
-                INTERNAL, f"Exception occurred while retrieving OIDC configuration Error occurred while fetching access token for  user {tenant_id} "
-            )
-        base, keycloak = f"{self.realms.settings.front_url}{PREFIX}", self.oidc.document(request, tenant_id)
+        try:
+            keycloak = await self.iam.discovery(request, tenant_id)
+        except ApiError as error:
+            reason = f"Error occurred while fetching access token for  user {tenant_id} "
+            raise ApiError(INTERNAL, f"Exception occurred while retrieving OIDC configuration {reason}") from error
+        base = f"{self.realms.settings.front_url}{PREFIX}"
         own = {
             "issuer": f"https://{tenant_id}.usecustos.org",
             "authorization_endpoint": f"{base}/identity-management/authorize",
@@ -89,7 +88,7 @@ class G2IdentityService(G2Service):
         }  # fmt: skip
         if query.get("code_challenge") and query.get("code_challenge_method"):
             values |= {name: query[name] for name in ("code_challenge", "code_challenge_method")}
-        target = self.oidc.document(request, str(tenant["tenant_id"]))["authorization_endpoint"]
+        target = (await self.iam.discovery(request, str(tenant["tenant_id"])))["authorization_endpoint"]
         return web.Response(status=302, headers={"Location": f"{target}?{urlencode(values)}"})
 
     @staticmethod
@@ -121,20 +120,15 @@ class G2IdentityService(G2Service):
         if len(parts) < 3 or not parts[2].isdigit() or any(name not in form for name in ("redirect_uri", "code", "grant_type")):
             raise unexpected()  # 1.1 fills in its request without looking: a refresh has no code, and ends here
         realm, grant = parts[2], form["grant_type"]
+        wanted = {"grant_type": grant if grant in GRANTS else "authorization_code", "scope": "openid"}
+        # Neither name, password nor refresh token are ever handed on.
+        wanted |= {name: form[name] for name in ("code", "redirect_uri", "code_verifier") if form.get(name)}
         try:
-            client = self.clients.find(realm, client_id) if self.clients.exists(realm) else None
-            if client is None or not self.clients.holds(client, secret):
-                raise OAuthError(401, "unauthorized_client", "Invalid client or Invalid client credentials")
-            if grant in ("password", "refresh_token"):  # neither name, password nor refresh token are ever handed on
-                raise OAuthError(400, "invalid_request", f"Missing parameter: {'username' if grant == 'password' else 'refresh_token'}")
-            if grant == "client_credentials":
-                tokens = self.realms.client_credentials(realm, client_id, "openid")
-            else:
-                tokens = self.realms.redeem_code(realm, client_id, form["code"], form["redirect_uri"], form.get("code_verifier") or None)
+            tokens = await self.iam.tokens(realm, (client_id, secret), wanted)
         except OAuthError as error:
             reason = f"Error occurred while fetching access token for  user {realm} {error.error} {error.description}"
             raise ApiError(INTERNAL, f"Exception occurred while fetching access token {reason}") from error
-        tokens["not_before_policy"] = tokens.pop("not-before-policy")
+        tokens["not_before_policy"] = tokens.pop("not-before-policy", 0)
         return answer({**tokens, "access_token": self._sign_anew(realm, str(tokens["access_token"]))})
 
     def _sign_anew(self, realm: str, token: str) -> str:
@@ -150,27 +144,24 @@ class G2IdentityService(G2Service):
         self._originals[str(claims["jti"])] = (realm, token)
         return signed
 
-    def _original(self, token: str) -> tuple[str, Record, Record] | None:
-        """(realm, Keycloak's claims, Custos' claims) of a token that Custos signed, and that still holds; None otherwise."""
+    def _original(self, token: str) -> tuple[str, str, Record]:
+        """(realm, Keycloak's token, Custos' claims) of a token that Custos signed; nothing otherwise."""
         key = self._signing_key()
         try:
             claims = jwt.decode(
                 token, jwt.PyJWK(key["public"]).key, algorithms=["RS256"], options={"verify_aud": False, "verify_exp": False, "verify_iat": False}
             )
         except jwt.InvalidTokenError:
-            return None
-        realm, original = self._originals.get(str(claims["jti"]), ("", ""))
-        verified = self.realms.verify_access(original, realm) if realm else None
-        return (realm, verified[1], claims) if verified else None
+            return "", "", {}
+        return (*self._originals.get(str(claims["jti"]), ("", "")), claims)
 
     async def userinfo(self, request: web.Request) -> web.Response:
         header = request.headers.get("Authorization", "")
-        known = self._original(header.removeprefix("Bearer ").strip()) if header.startswith("Bearer ") else None
-        if known is None:
+        realm, original, claims = self._original(header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else "")
+        verified = await self.iam.verify(original, realm) if original else None
+        if verified is None:
             raise ApiError(UNAUTHENTICATED, "invalid token expired user token ")
-        realm, verified, claims = known
-        person = self.realms.claims(realm, verified["preferred_username"])
-        return web.json_response({**person, "groups": claims["groups"], "scopes": claims["scopes"]})
+        return web.json_response({**verified[1], "groups": claims["groups"], "scopes": claims["scopes"]})
 
     async def introspect(self, request: web.Request) -> web.Response:
         form = {**request.query, **{name: str(value) for name, value in (await request.post()).items()}}
@@ -178,21 +169,17 @@ class G2IdentityService(G2Service):
             raise unexpected()
         if form["token"].count(".") != 2:
             raise ApiError(INTERNAL, "Error while extracting initial KC token")
-        known = self._original(form["token"])
-        client = self.clients.find(known[0], form["client_id"]) if known else None
-        if known is None or client is None or not self.clients.holds(client, form["client_secret"]):
-            return web.json_response({"active": False})
-        realm, verified, _claims = known
-        extra = {"iss": f"https://{realm}.usecustos.org", "client_id": client["clientId"], "username": verified["preferred_username"], "token_type": "Bearer"}
-        return web.json_response({**verified, **extra, "active": True})
+        realm, original, _claims = self._original(form["token"])
+        found = await self.iam.introspect(realm, (form["client_id"], form["client_secret"]), original) if original else {"active": False}
+        return web.json_response({**found, **({"iss": f"https://{realm}.usecustos.org"} if found["active"] else {})})
 
     async def end_user_session(self, request: web.Request) -> web.Response:
         tenant = (await self.client(request, "endUserSession")).tenant
         refresh = str((await body_of(request)).get("refresh_token") or "")
         if not refresh:
             raise unexpected()
-        session = self.realms.session_of_refresh(str(tenant["tenant_id"]), tenant["client_id"], refresh)
-        return web.json_response(bool(session and self.realms.end_session(str(tenant["tenant_id"]), session["sid"])))
+        await self.iam.end_session(*self.tenants.iam_client(tenant), refresh)
+        return web.json_response(True)  # whatever Keycloak says
 
     async def get_credentials(self, request: web.Request) -> web.Response:
         """1.1 compares the client id of an empty request with the caller's, so nobody ever gets them."""

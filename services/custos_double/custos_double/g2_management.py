@@ -6,7 +6,6 @@ from typing import Any
 
 from aiohttp import web
 
-from custos_double.clients import Clients
 from custos_double.errors import INVALID_ARGUMENT, UNAUTHENTICATED, ApiError
 from custos_double.g1 import Handler, as_internal
 from custos_double.g1_tenants import TenantService
@@ -23,10 +22,6 @@ class G2TenantService(G2Service, TenantService):
     """Tenants. Where 1.1 asks nobody for a token (status, list of all, new client), a token of the right administrator is needed here."""
 
     inherits = True
-
-    def __init__(self, clients: Clients) -> None:
-        super().__init__(clients.tenants)
-        self.clients = clients
 
     def calls(self) -> list[tuple[str, str, Handler]]:
         return [
@@ -107,8 +102,7 @@ class G2TenantService(G2Service, TenantService):
             "serviceAccountsEnabled": flows["clientCredentials"],
             "attributes": {"pkce.code.challenge.method": "S256"} if options.get("pkceEnabled") else {},
         }
-        made = self.clients.create(realm, values)
-        return web.json_response({"clientId": client_id, "clientSecret": made.get("secret", "")})
+        return web.json_response({"clientId": client_id, "clientSecret": await self.iam.add_client(realm, values)})
 
 
 class G2UserService(G2Service, UserService):

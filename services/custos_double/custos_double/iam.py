@@ -8,6 +8,8 @@ from aiohttp import web
 
 from custos_double.store import Record
 
+Credential = tuple[str, str]  # (client id, secret)
+
 
 class Iam(Protocol):
     """A tenant's realm has the tenant's number, as text, for a name; ``owner`` of roles is a client id, or nothing for those of the realm.
@@ -28,6 +30,9 @@ class Iam(Protocol):
 
     async def write_client(self, tenant: Record) -> None:
         """Tell the client the tenant's addresses."""
+
+    async def add_client(self, realm: str, values: Record) -> str:
+        """One more client, as Keycloak describes it; returns its secret, which a public one has not."""
 
     async def drop_realm(self, realm: str) -> None: ...
 
@@ -68,11 +73,14 @@ class Iam(Protocol):
 
     # Tokens
 
-    async def tokens(self, tenant: Record, form: dict[str, str]) -> Record:
-        """What the realm's token endpoint answers to the tenant's client."""
+    async def tokens(self, realm: str, client: Credential, form: dict[str, str]) -> Record:
+        """What the realm's token endpoint answers."""
 
     async def verify(self, token: str, realm: str = "") -> tuple[str, Record] | None:
-        """(realm, what is known of the user) of an access token that holds, of this realm if one is named; None otherwise."""
+        """(realm, what userinfo says) of an access token that holds, of this realm if one is named; None otherwise."""
 
-    async def end_session(self, tenant: Record, refresh_token: str) -> None:
+    async def introspect(self, realm: str, client: Credential, token: str) -> Record:
+        """What the realm's introspection says of a token; ``active`` is false where it, or the client, is unknown."""
+
+    async def end_session(self, realm: str, client: Credential, refresh_token: str) -> None:
         """End the session that a refresh token belongs to, if there is one."""

@@ -7,7 +7,8 @@ import asyncio
 from aiohttp import web
 
 from custos_double import keys
-from custos_double.errors import ALREADY_EXISTS, ApiError
+from custos_double.errors import ALREADY_EXISTS, NOT_FOUND, ApiError, OAuthError
+from custos_double.iam import Credential
 from custos_double.oidc import Oidc
 from custos_double.roles import Roles
 from custos_double.store import Record
@@ -39,10 +40,15 @@ class BuiltinIam:
     async def write_client(self, tenant: Record) -> None:
         self.clients.tell(tenant)
 
+    async def add_client(self, realm: str, values: Record) -> str:
+        return str(self.clients.create(realm, values).get("secret", ""))
+
     async def drop_realm(self, realm: str) -> None:
         self.realms.drop(realm)
 
     async def discovery(self, request: web.Request, realm: str) -> Record:
+        if not self.clients.exists(realm):
+            raise ApiError(NOT_FOUND, "Realm does not exist")
         return self.oidc.document(request, realm)
 
     async def user(self, realm: str, username: str) -> Record | None:
@@ -87,16 +93,30 @@ class BuiltinIam:
     async def revoke(self, realm: str, user: Record, owner: str, names: list[str]) -> None:
         self._roles.revoke(realm, user, owner, [self._roles.get(realm, owner, name)["name"] for name in names])
 
-    async def tokens(self, tenant: Record, form: dict[str, str]) -> Record:
-        realm = str(tenant["tenant_id"])
-        return await self.oidc.grant(realm, self.oidc.known_client(realm, tenant["client_id"], tenant["iam_secret"]), form)
+    async def tokens(self, realm: str, client: Credential, form: dict[str, str]) -> Record:
+        if not self.clients.exists(realm):
+            raise OAuthError(404, "Realm does not exist", "")
+        return await self.oidc.grant(realm, self.oidc.known_client(realm, *client), form)
 
     async def verify(self, token: str, realm: str = "") -> tuple[str, Record] | None:
         verified = self.realms.verify_access(token, realm or None)
-        return verified if verified and "openid" in str(verified[1]["scope"]).split() else None  # userinfo would not answer
+        if verified is None or "openid" not in str(verified[1]["scope"]).split():  # userinfo would not answer
+            return None
+        return verified[0], self.oidc.person(*verified)
 
-    async def end_session(self, tenant: Record, refresh_token: str) -> None:
-        realm = str(tenant["tenant_id"])
-        session = self.realms.session_of_refresh(realm, tenant["client_id"], refresh_token)
+    async def introspect(self, realm: str, client: Credential, token: str) -> Record:
+        verified = self.realms.verify_access(token, realm)
+        try:
+            self.oidc.known_client(realm, *client)
+        except OAuthError:
+            verified = None
+        claims = verified[1] if verified else {}
+        audience = claims.get("aud", [])
+        if client[0] not in ([audience] if isinstance(audience, str) else audience):
+            return {"active": False}
+        return {**claims, "client_id": claims["azp"], "username": claims["preferred_username"], "token_type": "Bearer", "active": True}
+
+    async def end_session(self, realm: str, client: Credential, refresh_token: str) -> None:
+        session = self.realms.session_of_refresh(realm, client[0], refresh_token)
         if session:
             self.realms.end_session(realm, session["sid"])

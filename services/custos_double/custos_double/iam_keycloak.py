@@ -18,6 +18,7 @@ from aiohttp import web
 
 from custos_double.clients import MANAGEMENT, of_tenant, told
 from custos_double.errors import ALREADY_EXISTS, INTERNAL, INVALID_ARGUMENT, NOT_FOUND, ApiError, OAuthError
+from custos_double.iam import Credential
 from custos_double.keycloak_rest import USER_FIELDS
 from custos_double.realms import MASTER, SERVICE_PREFIX, Realms
 from custos_double.settings import Keycloak
@@ -131,6 +132,11 @@ class KeycloakIam:
         else:
             await self._admin("POST", place, of_tenant(tenant))
 
+    async def add_client(self, realm: str, values: Record) -> str:
+        await self._admin("POST", f"/{realm}/clients", values)
+        (made,) = await self._admin("GET", f"/{realm}/clients", clientId=values["clientId"])
+        return str(made.get("secret", ""))
+
     async def drop_realm(self, realm: str) -> None:
         try:
             await self._admin("DELETE", f"/{realm}")
@@ -141,7 +147,7 @@ class KeycloakIam:
     async def discovery(self, _request: web.Request, realm: str) -> Record:
         status, document = await self._send("GET", f"/realms/{realm}/.well-known/openid-configuration")
         if status != 200:
-            raise ApiError(INTERNAL, f"Keycloak has no realm {realm}: HTTP {status}")
+            raise ApiError(CODES.get(status, INTERNAL), f"Keycloak has no realm {realm}: HTTP {status}")
         return dict(document)
 
     # Users
@@ -223,15 +229,16 @@ class KeycloakIam:
 
     # Tokens
 
-    async def _oidc(self, tenant: Record, path: str, form: dict[str, str]) -> tuple[int, Any]:
-        own = {"client_id": tenant["client_id"], "client_secret": tenant["iam_secret"]}
-        return await self._send("POST", f"/realms/{tenant['tenant_id']}/protocol/openid-connect/{path}", data={**form, **own})
+    async def _oidc(self, realm: str, client: Credential, path: str, form: dict[str, str]) -> tuple[int, Record]:
+        own = {"client_id": client[0], **({"client_secret": client[1]} if client[1] else {})}
+        status, answer = await self._send("POST", f"/realms/{realm}/protocol/openid-connect/{path}", data={**form, **own})
+        return status, answer or {}
 
-    async def tokens(self, tenant: Record, form: dict[str, str]) -> Record:
-        status, answer = await self._oidc(tenant, "token", form)
+    async def tokens(self, realm: str, client: Credential, form: dict[str, str]) -> Record:
+        status, answer = await self._oidc(realm, client, "token", form)
         if status != 200:
-            raise OAuthError(status, str((answer or {}).get("error", "")), str((answer or {}).get("error_description", "")))
-        return dict(answer)
+            raise OAuthError(status, str(answer.get("error", "")), str(answer.get("error_description", "")))
+        return answer
 
     async def verify(self, token: str, realm: str = "") -> tuple[str, Record] | None:
         """As Custos does it: whoever gets an answer from the realm's userinfo has a good token. The realm is the issuer's."""
@@ -245,5 +252,9 @@ class KeycloakIam:
         status, claims = await self._send("GET", f"/realms/{home}/protocol/openid-connect/userinfo", headers={"Authorization": f"Bearer {token}"})
         return (home, dict(claims)) if status == 200 else None
 
-    async def end_session(self, tenant: Record, refresh_token: str) -> None:
-        await self._oidc(tenant, "logout", {"refresh_token": refresh_token})
+    async def introspect(self, realm: str, client: Credential, token: str) -> Record:
+        status, answer = await self._oidc(realm, client, "token/introspect", {"token": token})
+        return answer if status == 200 else {"active": False}
+
+    async def end_session(self, realm: str, client: Credential, refresh_token: str) -> None:
+        await self._oidc(realm, client, "logout", {"refresh_token": refresh_token})

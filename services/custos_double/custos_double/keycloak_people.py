@@ -71,6 +71,8 @@ class PeopleAdmin(AdminRest):
             if mapper.get("protocolMapper") == "oidc-group-membership-mapper" and config.get(f"{where}.token.claim", "true") == "true":
                 full = config.get("full.path", "true") == "true"
                 claims[str(config.get("claim.name", "groups"))] = [group["path"] if full else group["name"] for group in self._groups_of(realm, user)]
+            if mapper.get("protocolMapper") == "oidc-audience-mapper" and where == "access":
+                claims["aud"] = [*claims.get("aud", ["account"]), str(config.get("included.client.audience"))]
         return claims
 
     # Users

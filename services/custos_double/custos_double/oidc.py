@@ -284,10 +284,16 @@ class Oidc:
         client_id, scope = client["clientId"], form.get("scope", "")
         grant = form.get("grant_type", "")
         if grant == "authorization_code":
+            if not form.get("code"):
+                raise OAuthError(400, "invalid_request", "Missing parameter: code")
             return self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
         if grant == "refresh_token":
+            if not form.get("refresh_token"):
+                raise OAuthError(400, "invalid_request", "No refresh token")
             return self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
         if grant == "password":
+            if not form.get("username"):
+                raise OAuthError(401, "invalid_request", "Missing parameter: username")
             if not client["directAccessGrantsEnabled"]:
                 raise OAuthError(400, "unauthorized_client", "Client not allowed for direct access grants")
             return await self.realms.password_grant(realm, client_id, form.get("username", ""), form.get("password", ""), scope)
@@ -311,6 +317,9 @@ class Oidc:
         if "openid" not in str(verified[1]["scope"]).split():
             reason = 'error="insufficient_scope", error_description="Missing openid scope"'
             return web.Response(status=403, headers={"WWW-Authenticate": f'Bearer realm="{realm}", {reason}', "Cache-Control": "no-store"})
-        username, client_id = str(verified[1]["preferred_username"]), str(verified[1]["azp"])
-        person = {**self.realms.claims(realm, username), **self.realms.more_claims(realm, username, client_id, "userinfo")}
-        return web.json_response(person, headers={"Cache-Control": "no-store"})
+        return web.json_response(self.person(realm, verified[1]), headers={"Cache-Control": "no-store"})
+
+    def person(self, realm: str, claims: Record) -> Record:
+        """What userinfo says to an access token with these claims."""
+        username, client_id = str(claims["preferred_username"]), str(claims["azp"])
+        return {**self.realms.claims(realm, username), **self.realms.more_claims(realm, username, client_id, "userinfo")}

@@ -219,10 +219,10 @@ class Realms:
             realm,
             {
                 **claims,
+                "aud": "account",
                 **self.more_claims(*who, "access"),
                 "exp": expiry,
                 "jti": str(uuid.uuid4()),
-                "aud": "account",
                 "typ": "Bearer",
                 "acr": "1",
                 "scope": " ".join(scopes),

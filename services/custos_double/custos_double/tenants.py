@@ -10,7 +10,7 @@ from typing import Any
 
 from custos_double import keys, settings
 from custos_double.errors import INVALID_ARGUMENT, UNAUTHENTICATED, ApiError
-from custos_double.iam import Iam
+from custos_double.iam import Credential, Iam
 from custos_double.realms import Realms
 from custos_double.store import Record
 
@@ -218,6 +218,11 @@ class Tenants:
         if tenant is None or not (own or above) or (caller.username and not caller.admin):
             raise ApiError(UNAUTHENTICATED, f"Error while authorizing method {method}, the token gives no right to client {client_id or '(none)'}")
         return tenant
+
+    @staticmethod
+    def iam_client(tenant: Record) -> tuple[str, Credential]:
+        """(realm, client): as whom Custos asks for a tenant's tokens."""
+        return str(tenant["tenant_id"]), (tenant["client_id"], tenant["iam_secret"])
 
     # What goes out
 

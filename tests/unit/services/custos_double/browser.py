@@ -11,6 +11,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
+from tests.unit.services.custos_double.server import ID2
+
+REDIRECT = "https://hub.example.org/hub/oauth_callback"
+
 
 class Page(HTMLParser):
     """What matters of a page: title, the form, its inputs, the text of elements with an id."""
@@ -52,7 +56,7 @@ def query_of(url: str) -> dict[str, str]:
 class Login:
     """One authorization code flow with PKCE for the client ``child`` as ``make_child`` gives it."""
 
-    def __init__(self, browser: httpx.Client, child: dict[str, Any], redirect_uri: str = "https://hub.example.org/hub/oauth_callback") -> None:
+    def __init__(self, browser: httpx.Client, child: dict[str, Any], redirect_uri: str = REDIRECT) -> None:
         self.browser = browser
         self.child = child
         self.redirect_uri = redirect_uri
@@ -109,3 +113,32 @@ class Login:
 
     def logout(self, **values: str) -> httpx.Response:
         return self.browser.get(f"{self.base}/protocol/openid-connect/logout", params=values)
+
+
+class Login2(Login):
+    """A login by the second API's own endpoints at ``front``, which know no PKCE for a client with a secret."""
+
+    def __init__(self, browser: httpx.Client, child: dict[str, Any], front: httpx.Client) -> None:
+        super().__init__(browser, child)
+        self.front = front
+
+    def authorize(self, **changes: str | None) -> httpx.Response:
+        values = {
+            "client_id": self.child["client_id"], "redirect_uri": REDIRECT, "scope": "profile email", "state": self.state, "response_type": "code", **changes,
+        }  # fmt: skip
+        answer = self.front.get(f"{ID2}/authorize", params={name: value for name, value in values.items() if value is not None})
+        # The server may have another name than the address the test goes to; a browser's cookies are for one of them.
+        return self.browser.get(httpx.URL(answer.headers["location"]).raw_path.decode()) if answer.status_code == 302 else answer
+
+    def code(self, username: str, password: str) -> str:
+        self.browser.cookies.clear()
+        return super().code(username, password)
+
+    def token(self, *, basic: bool = True, **values: str) -> httpx.Response:
+        credentials = (self.child["client_id"], self.child["iam_client_secret"])
+        if basic:
+            return self.front.post(f"{ID2}/token", data=values, auth=credentials)
+        return self.front.post(f"{ID2}/token", data={**values, "client_id": credentials[0], "client_secret": credentials[1]})
+
+    def redeem(self, issued: str, *, basic: bool = True, **changes: str) -> httpx.Response:
+        return self.token(basic=basic, **{"grant_type": "authorization_code", "code": issued, "redirect_uri": REDIRECT, **changes})

@@ -165,6 +165,7 @@ IDENTITY = "/apiserver/identity-management/v1.0.0"
 USERS = "/apiserver/user-management/v1.0.0"
 GROUPS = "/apiserver/group-management/v1.0.0"
 SECRETS = "/apiserver/resource-secret-management/v1.0.0"
+ID2, TENANT2, USER2, GROUP2 = (f"/api/v1/{name}" for name in ("identity-management", "tenant-management", "user-management", "group-management"))
 
 
 def admin_token(client: httpx.Client, tenant: dict[str, str]) -> dict[str, str]:
@@ -214,3 +215,9 @@ def message_of(answer: httpx.Response, status: int, code: int) -> str:
     assert set(body) == {"code", "message", "details"}
     assert body["code"] == code
     return str(body["message"])
+
+
+def said(answer: httpx.Response) -> tuple[int, str]:
+    """(status, text) of a refusal of the second API."""
+    assert answer.headers["content-type"].startswith("text/plain"), answer.text
+    return answer.status_code, answer.text
