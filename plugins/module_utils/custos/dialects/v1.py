@@ -57,6 +57,7 @@ class SessionV1(Session):
             "client_secret": account["iam_client_secret"] or account["client_secret"],
             "username": account["username"],
             "password": account["password"],
+            "scope": "openid",  # Custos asks Keycloak's userinfo, which tells nothing without
         }
         try:
             answer = keycloak.call("POST", "/protocol/openid-connect/token", form=form, repeatable=True)
