@@ -42,7 +42,7 @@ sanity: $(STAMP) ## ansible-test sanity alone
 unit: $(STAMP) ## the tests that need no machine (3 minutes)
 	$(TWO) tests/unit tests/contract
 
-test-keycloak: $(STAMP) ## the contract tests on the test server and on a real Keycloak (4 minutes, the first time 7; fetches 180 MB once, needs 1 GB of memory)
+test-keycloak: $(STAMP) ## the contract tests on the test server and on a real Keycloak (5 minutes, the first time 8; fetches 180 MB once, needs 1 GB of memory)
 	.venv/bin/pytest tests/contract --backend both $(ARGS)
 
 bundle: $(STAMP) ## build every program and image, or what is missing of them

@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.backends import REDIRECT, Admin, Backend
 from tests.contract.recorded import Recordings
+from tests.unit.plugins.modules.custos_places import Place, call
 from tests.unit.services.custos_double.browser import Login, Login2, query_of
 from tests.unit.services.custos_double.server import GROUP2, ID2, TENANT2, USER2, Server, admin_token, own, said, tenant_values
 
@@ -126,12 +127,28 @@ def test_users_and_members_are_the_same_as_in_the_first_api(http: httpx.Client, 
     assert http.delete(path, headers=headers).status_code == 204
 
 
-def test_a_tenant_is_made_approved_and_deleted(http: httpx.Client, browser: httpx.Client, front: Server, recordings: Recordings) -> None:
-    made = http.post(f"{TENANT2}/oauth2/tenant", json=tenant_values("second"), headers=own(front.parent)).json()
-    realm, status = made["client_id"].rpartition("-")[2], {"client_id": made["client_id"], "status": "ACTIVE"}
+def test_a_tenant_is_registered_by_module_approved_and_deleted(http: httpx.Client, browser: httpx.Client, front: Server, recordings: Recordings) -> None:
+    values = tenant_values("second")
+    wanted = {**Place("v1", front).as_tenant(front.root), **values, "scope": None, "scopes": values["scope"].split(), "registration": "admin"}
+    made = call("custos_client", wanted)
+    assert (made["changed"], made["client"]["status"]) == (True, "REQUESTED")
+    realm = made["client"]["client_id"].rpartition("-")[2]
     assert browser.get(f"/auth/realms/{realm}").status_code == 404
+    status = {"client_id": made["client"]["client_id"], "status": "ACTIVE"}
     recordings.see("approved", http.post(f"{TENANT2}/status", json=status, headers=admin_token(http, front.root)))
-    admin = admin_token(http, {**made, "admin_username": ADMIN["username"], "admin_password": ADMIN["password"]})
-    gone = http.request("DELETE", f"{TENANT2}/user", json={}, headers=admin)
+    done = call("custos_client", {**wanted, "wait": True})
+    assert (done["changed"], done["client"]["status"]) == (False, "ACTIVE")
+    own_admin = {"admin_username": ADMIN["username"], "admin_password": ADMIN["password"], "client_secret": made["credentials"]["custos_client_secret"]}
+    gone = http.request("DELETE", f"{TENANT2}/user", json={}, headers=admin_token(http, {**made["client"], **own_admin}))
     assert (gone.status_code, gone.content) == (204, b"")
     assert browser.get(f"/auth/realms/{realm}/.well-known/openid-configuration").status_code == 404
+
+
+def test_a_group_by_module(front: Server) -> None:
+    place = Place("v1", front)
+    place.register("fritz")
+    group = {"name": "seminar", "owner": "gateway-admin", "members": [{"username": "fritz", "type": "ADMIN"}]}
+    made = place.run("custos_group", **group)
+    assert (made["changed"], made["group"]["members"]) == (True, {"fritz": "ADMIN", "gateway-admin": "OWNER"})
+    assert place.run("custos_group", **group)["changed"] is False
+    assert [place.run("custos_group", name="seminar", state="absent")["changed"] for _again in range(2)] == [True, False]

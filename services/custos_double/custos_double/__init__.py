@@ -1,4 +1,4 @@
-"""A server that honours the contract of Apache Custos' first API (v1.0.0), with an OpenID Connect realm for every tenant."""
+"""A server that honours the contract of Apache Custos' APIs, with an OpenID Connect realm for every tenant: its own, or a real Keycloak's."""
 
 from __future__ import annotations
 
