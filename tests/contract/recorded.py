@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent / "recorded"
 # Keys whose values held for one run only: secrets, ids, times.
 OF_ONE_RUN = re.compile(
     r"access_token|refresh_token|id_token|secret|value|password|id|\w+Id|sub|sid|jti|kid|n|code|x5\w+|x5t#S256|session_state|at_hash|nonce|createdTimestamp"
-    r"|client\.secret\.creation\.time|iat|exp|auth_time|\w*client_(id|secret)|\w+_at|creation_time|registration_client_uri|loginURI|\w*tenant_id"
+    r"|client\.secret\.creation\.time|iat|exp|auth_time|\w*client_(id|secret)|\w+_at|\w+_time|registration_client_uri|loginURI|\w*tenant_id"
 )
 KEPT = ("clientId",)
 SAID = ("error", "error_description", "errorMessage", "message")  # what a program decides by: these are compared as they are
@@ -41,7 +41,7 @@ def scrubbed(value: Any, name: str = "") -> Any:
         return "-" if isinstance(value, str) else type(value)(0)
     if not isinstance(value, str):
         return value
-    value = re.sub(r"(?<=https://localhost):\d+| at line \d+ column \d+", "", value)
+    value = re.sub(r"(?<=https://localhost):\d+|(?<=https://127\.0\.0\.1):\d+| at line \d+ column \d+", "", value)
     return re.sub(r"\b1\d{7}\b", "<tenant>", re.sub(r"\bcustos-\w{20}-", "custos-", value))
 
 

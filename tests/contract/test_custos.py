@@ -116,6 +116,8 @@ def test_tokens(http: httpx.Client, tenant: dict[str, Any], recordings: Recordin
     assert who(http, tenant, fresh.json()["access_token"]).json()["username"] == "hub-admin"
     recordings.see("bad refresh token", grant(http, tenant, grant_type="refresh_token", refresh_token="made-up"))
     recordings.see("client credentials", grant(http, tenant, grant_type="client_credentials"))
+    recordings.see("no grant type", grant(http, tenant))
+    recordings.see("no name", grant(http, tenant, grant_type="password"))
     recordings.see("bad code", grant(http, tenant, code="made-up", redirect_uri=REDIRECT))
     recordings.see("account token", http.get(f"{IDENTITY}/account/token", headers=own(tenant)))
     recordings.see("authenticate", http.post(f"{IDENTITY}/authenticate", json=ADMIN, headers=own(tenant)))

@@ -10,7 +10,8 @@ from custos_double.oidc import with_query
 from custos_double.params import needed, read_params, text
 from custos_double.store import Record
 
-GRANTS = ("password", "refresh_token", "client_credentials")
+# What Custos hands on to Keycloak for each grant, be it empty. Anything else is taken for a code; there is no field for a PKCE verifier.
+GRANTS = {"password": ("username", "password"), "refresh_token": ("refresh_token",), "client_credentials": (), "authorization_code": ("code", "redirect_uri")}
 
 
 class IdentityService(Service):
@@ -40,11 +41,9 @@ class IdentityService(Service):
     async def token(self, request: web.Request) -> web.Response:
         params = await read_params(request)
         tenant = (await self.client(request, "token")).tenant
-        names = ("username", "password", "refresh_token", "code", "redirect_uri", "scope")
-        form = {name: text(params, name) for name in names if text(params, name)}
-        grant = text(params, "grant_type")
-        # Anything else is taken for a code; there is no field for a PKCE verifier.
-        return web.json_response(await self._tokens(tenant, {"scope": "openid", **form, "grant_type": grant if grant in GRANTS else "authorization_code"}))
+        grant = text(params, "grant_type") if text(params, "grant_type") in GRANTS else "authorization_code"
+        form = {name: text(params, name) for name in GRANTS[grant]}
+        return web.json_response(await self._tokens(tenant, {**form, "grant_type": grant, "scope": text(params, "scope") or "openid"}))
 
     async def _tokens(self, tenant: Record, form: dict[str, str]) -> Record:
         try:

@@ -284,15 +284,15 @@ class Oidc:
         client_id, scope = client["clientId"], form.get("scope", "")
         grant = form.get("grant_type", "")
         if grant == "authorization_code":
-            if not form.get("code"):
+            if "code" not in form:
                 raise OAuthError(400, "invalid_request", "Missing parameter: code")
             return self.realms.redeem_code(realm, client_id, form.get("code", ""), form.get("redirect_uri", ""), form.get("code_verifier"))
         if grant == "refresh_token":
-            if not form.get("refresh_token"):
+            if "refresh_token" not in form:
                 raise OAuthError(400, "invalid_request", "No refresh token")
             return self.realms.refresh(realm, client_id, form.get("refresh_token", ""))
         if grant == "password":
-            if not form.get("username"):
+            if "username" not in form:
                 raise OAuthError(401, "invalid_request", "Missing parameter: username")
             if not client["directAccessGrantsEnabled"]:
                 raise OAuthError(400, "unauthorized_client", "Client not allowed for direct access grants")
