@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 TOP = Path(__file__).resolve().parents[4]
 PASSWORD = "correct horse battery"
-START_SECONDS = 90  # with a Keycloak behind it, the first realms are made before it answers: 20 s on two busy cores
+START_SECONDS = 180  # with a Keycloak behind it, the first realms are made before it answers: 20 s on two busy cores
 
 
 def make_certificates(folder: Path) -> Path:
@@ -144,7 +144,7 @@ class Server:
     @staticmethod
     def client_of(base: str, ca: Path) -> httpx.Client:
         """An HTTP client with a cookie jar that trusts one authority only."""
-        return httpx.Client(base_url=base, verify=ssl.create_default_context(cafile=str(ca)), trust_env=False, timeout=20)
+        return httpx.Client(base_url=base, verify=ssl.create_default_context(cafile=str(ca)), trust_env=False, timeout=60)
 
     def faults(self, **values: Any) -> None:
         with self.client() as client:
