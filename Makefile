@@ -8,7 +8,7 @@ USERS ?= 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
 # tests/conftest.py says what goes to which worker; the longest first
-TWO = .venv/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+TWO = .venv/bin/pytest -n 2 --no-loadscope-reorder
 STAMP = .venv/.installed
 
 .PHONY: help site verify destroy test lint unit bundle bench docs test-isolation test-keycloak spawn-check sanity venv

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByPlace(LoadScopeScheduling):  # type: ignore[misc]  # xdist 3.8 cannot group by marker under pytest 9.2
     """There is one site, so its tests follow each other; the others keep to their file, whose servers they share."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("site" if file.startswith("tests/e2e/") else file))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "site" if file.startswith("tests/e2e/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByPlace:
+    """Send tests to workers by place."""
+    return ByPlace(config, log)
