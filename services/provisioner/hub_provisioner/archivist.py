@@ -18,6 +18,7 @@ from .volumes import Volumes
 
 log = logging.getLogger(__name__)
 _ROUND_SECONDS = 300.0
+_RETRY_SECONDS = 15.0  # a client may still have a delegation of a file that was just put away, and give it back when it is asked
 _PATIENCE_SECONDS = 1.0
 _DOUBT_SECONDS = 300.0
 _NICE = 19
@@ -69,13 +70,15 @@ class Archivist:
 
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        whole = True
         while not self._stopping.is_set():
-            self._wake.wait(_ROUND_SECONDS)
+            self._wake.wait(_ROUND_SECONDS if whole else _RETRY_SECONDS)
             self._wake.clear()
             if not self._elector.leading():
                 continue
+            whole = False
             try:
-                self._round()
+                whole = self._round()
             except (StorageError, RefusedError, NotLeaderError) as error:
                 log.warning("archives: %s", error)
             except Exception:
@@ -87,7 +90,8 @@ class Archivist:
         if not self._elector.leading():
             raise NotLeaderError("the lease is not held any more; the next leader goes on")
 
-    def _round(self) -> None:
+    def _round(self) -> bool:
+        """Look at every archive; returns whether all went well."""
         for name in self._archives.forget_gone():
             log.info("the manifest of %s is removed: the archive is gone", name)
         archives = self._volumes.archives()
@@ -98,10 +102,10 @@ class Archivist:
         for done in gone:
             done()
         # Those that somebody waits for come first.
-        for archive in sorted(archives, key=lambda archive: archive.name not in asked):
-            self._one(archive)
+        went_well = [self._one(archive) for archive in sorted(archives, key=lambda archive: archive.name not in asked)]
+        return all(went_well)
 
-    def _one(self, archive: Archive) -> None:
+    def _one(self, archive: Archive) -> bool:
         name = archive.name
         try:
             if self._archives.summary(name) is None:
@@ -117,6 +121,8 @@ class Archivist:
                 self._delete(archive)
         except (StorageError, RefusedError) as error:  # the others are worth a try
             log.error("archive %s: %s", name, error)
+            return False
+        return True
 
     def _prove(self, name: str, done: Callable[[], None]) -> None:
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -185,6 +188,24 @@ def test_checksums_are_made_and_proof_is_given(work: Any, base: Path) -> None:
     assert asked.wait(20)
     assert archivist.proof(name, asked.set) == []
     assert archives.summary(name).files == 2
+
+
+def test_a_file_that_a_client_holds_is_tried_again_soon(work: Any, base: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A lease stands for an NFS client's delegation: who opens the file without waiting is told to come again."""
+    monkeypatch.setattr("hub_provisioner.archivist._RETRY_SECONDS", 0.2)
+    archivist, archives, name, _leader, _told = work()
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the kernel asks the holder by this signal, which ends who does not expect it
+    held = os.open(base / name / "thesis", os.O_RDWR)
+    try:
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        archivist.start()
+        archivist.wake()
+        eventually(lambda: "temporarily unavailable" in caplog.text)
+        assert archives.summary(name) is None
+    finally:
+        os.close(held)
+        signal.signal(signal.SIGIO, before)
+    eventually(lambda: archives.summary(name))
 
 
 def test_damage_is_told_and_looked_at_again_later(work: Any, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
