@@ -17,7 +17,7 @@ from hub_settings import settings
 from tests.unit.roles.jupyterhub.conftest import HUB_FILES, TOP
 
 Manifests = list[dict[str, Any]]
-SECRETS = {"cookie-secret": "aa" * 32, "crypt-key": "bb" * 32, "proxy-token": "cc" * 32, "service-gateway": "dd" * 32}
+SECRETS = {"cookie-secret": "aa" * 32, "crypt-key": "bb" * 32, "proxy-token": "cc" * 32, "service-gateway": "dd" * 32, "service-space-report": "ee" * 32}
 CLIENT = {"client_id": "c", "client_secret": "s", "authorize_url": "https://a", "token_url": "https://t", "userdata_url": "https://u", "end_session_url": ""}
 
 
