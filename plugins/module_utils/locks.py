@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.kube.wait import wait_for
 
 
 class LockedError(Exception):
@@ -23,15 +24,17 @@ def held(path: str, limit_seconds: float) -> Iterator[int]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        deadline = time.monotonic() + limit_seconds
-        while True:
+
+        def attempt() -> tuple[bool, None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LockedError(f"what an earlier run started is still at work after {limit_seconds:g} s; look at: fuser -v {path}") from None
-            time.sleep(0.2)
+                return False, None
+            return True, None
+
+        got, _seen, _spent = wait_for(attempt, limit_seconds, pause_seconds=0.2)
+        if not got:
+            raise LockedError(f"what an earlier run started is still at work after {limit_seconds:g} s; look at: fuser -v {path}")
         yield handle
     finally:
         os.close(handle)

@@ -102,11 +102,12 @@ def main() -> None:
         module.warn(warning)
     _rc, status, _err = module.run_command(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Provides}\\n"], check_rc=True)
     present = installed_packages(status)
+    known = {entry.pw_name for entry in pwd.getpwall()}
     module.exit_json(
         changed=False,
         facts=facts,
         missing_packages=[name for name in module.params["packages"] if name not in present],
-        missing_users=[name for name in module.params["users"] if name not in {entry.pw_name for entry in pwd.getpwall()}],
+        missing_users=[name for name in module.params["users"] if name not in known],
         cloud_init="cloud-init" in present,
     )
 

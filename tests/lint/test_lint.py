@@ -24,8 +24,7 @@ def test_nothing_to_say(name: str) -> None:
     program, *arguments = COMMANDS[name].split()
     places = TOP / ".venv" / "bin"
     # ansible-lint installs what it looks at; what another checkout installed must not be found
-    environment = {**os.environ, "PATH": f"{places}:{os.environ['PATH']}", "NO_COLOR": "1", "ANSIBLE_HOME": str(TOP / ".cache" / "ansible")}
-    if name != "ansible-lint":
-        del environment["ANSIBLE_HOME"]
+    home = {"ANSIBLE_HOME": str(TOP / ".cache" / "ansible")} if name == "ansible-lint" else {}
+    environment = {**os.environ, "PATH": f"{places}:{os.environ['PATH']}", "NO_COLOR": "1", **home}
     done = subprocess.run([places / program, *arguments], cwd=TOP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, f".venv/bin/{COMMANDS[name]} ended with {done.returncode}:\n{done.stdout[-8000:]}"

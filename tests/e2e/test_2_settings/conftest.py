@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import os
-import subprocess
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from site_verify.scenario import Person
 
 from tests.e2e.site import Run, Site
 from tests.e2e.test_2_settings.gateway import DATA, GROUPS, STRANGER, TOKEN_SECONDS, Gateway, ask, custos_url, deploy_address, let_out, provide_data
+from tests.git_server import serve_repository
 
 SHARED = {
     "nfs_provisioner_shared_folders": [
@@ -30,25 +25,8 @@ SHARED = {
 def origin(built: tuple[Site, list[Run]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A web server of this machine, on the address that the machines know, with the repository `waves.git` in git's plain form."""
     site, _runs = built
-    top = tmp_path_factory.mktemp("served")
-    work = top / "work"
-    names = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-    def git(folder: Path, *arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env={**os.environ, **names, "GIT_CONFIG_GLOBAL": "/dev/null"})
-
-    work.mkdir()
-    git(work, "init", "--quiet")
-    (work / "tide.txt").write_text("high at noon\n")
-    git(work, "add", ".")
-    git(work, "commit", "--quiet", "-m", "one")
-    git(top, "clone", "--quiet", "--bare", str(work), "waves.git")
-    git(top / "waves.git", "update-server-info")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(top))
-    with http.server.ThreadingHTTPServer((deploy_address(site), 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{deploy_address(site)}:{server.server_port}"
-        server.shutdown()
+    with serve_repository(tmp_path_factory.mktemp("served"), deploy_address(site), "tide.txt", "high at noon\n") as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.git_server import serve_repository
 from tests.unit.images.test_hub_notebook import FILES
-
-
-def git(folder: Path, *arguments: str) -> None:
-    environment = {
-        **os.environ,
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, env=environment)
 
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with the repository `waves.git`, in git's plain form for web servers."""
     top = tmp_path_factory.mktemp("served")
-    work = top / "work"
-    work.mkdir()
-    git(work, "init", "--quiet")
-    (work / "notebook.ipynb").write_text("{}")
-    git(work, "add", ".")
-    git(work, "commit", "--quiet", "-m", "one")
-    git(top, "clone", "--quiet", "--bare", str(work), "waves.git")
-    git(top / "waves.git", "update-server-info")
     (top / "json.git").symlink_to("waves.git")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(top))
-    handler.log_message = lambda *_args: None  # type: ignore[attr-defined]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serve_repository(top, "127.0.0.1", "notebook.ipynb", "{}") as url:
+        yield url
 
 
 def launch(home: Path, urls: str = "", data: str = "") -> subprocess.CompletedProcess[str]:

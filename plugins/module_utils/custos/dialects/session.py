@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Transport
 
 T = TypeVar("T")
+CHECK_TENANT = "Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE."
 Account = Mapping[str, str]  # client_id, client_secret, iam_client_secret, username, password, realm, auth_realm; '' for what was not given
 
 
@@ -48,3 +50,24 @@ class Session:
                 raise
             self._bearer = self.log_in()  # tokens live minutes, and a wait for approval may be longer
             return send(method, path, self._bearer, **what)
+
+
+class CustosSession(Session):
+    """A tenant by its client token, and one of the tenant's administrators, at either of Custos' APIs."""
+
+    def __init__(self, http: Transport, account: Account) -> None:
+        super().__init__(account)
+        self.http = http
+
+    def admin(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None) -> dict[str, Any]:
+        """A call that Custos wants a person for; arguments as of ``Transport.call``."""
+        return self.as_admin(self.http.call, method, path, query=query, body=body, repeatable=repeatable)
+
+    def client(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None, **more: Any) -> dict[str, Any]:
+        """A call that Custos wants a client token for; arguments as of ``Transport.call``."""
+        try:
+            return self.http.call(method, path, self.client_token(), query, body, repeatable, **more)
+        except CustosError as error:
+            if error.status == 401:
+                raise error.explained(CHECK_TENANT) from error
+            raise

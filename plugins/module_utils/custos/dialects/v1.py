@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import REQUIRED, TENANT_FIELDS
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import Account, Session, access_token
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import CustosSession, access_token
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0 import from_tenant, to_tenant
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.v1_0_0_people import from_group, from_profiles
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
@@ -31,15 +31,13 @@ def tenant_of(client_id: str) -> str:
     return client_id.rpartition("-")[2]
 
 
-class SessionV1(Session):
-    """A tenant by its client token, and one of its administrators, who logs in where people do: at the tenant's Keycloak realm.
+class SessionV1(CustosSession):
+    """An administrator logs in where people do: at the tenant's Keycloak realm.
 
     Custos' own token endpoint fails for a password, and refuses the tokens that it signs itself.
     """
 
-    def __init__(self, http: Http, account: Account) -> None:
-        super().__init__(account)
-        self.http = http
+    http: Http
 
     def discovery(self, client_id: str) -> dict[str, Any]:
         return self.http.call("GET", f"{IDENTITY}/tenant/{tenant_of(client_id)}/.well-known/openid-configuration")
@@ -135,12 +133,7 @@ class GroupsV1:
 
     def _send(self, method: str, path: str, query: dict[str, Any] | None = None, body: dict[str, Any] | None = None) -> dict[str, Any]:
         headers = {"client_id": self.session.account["client_id"]}  # in a header, of all places
-        try:
-            return self.session.http.call(method, f"{GROUPS}{path}", self.session.client_token(), query, body, headers=headers)
-        except CustosError as error:
-            if error.status == 401:
-                raise error.explained("Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.") from error
-            raise
+        return self.session.client(method, f"{GROUPS}{path}", query, body, headers=headers)
 
     def _path(self, group_id: str, username: str | None = None) -> str:
         group = f"/groups/{quote(group_id, safe='')}"

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.abilities import need
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.clients import FIELDS, GONE, REQUIRED, TENANT_FIELDS
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import Account, Session, access_token
+from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.dialects.session import CHECK_TENANT, CustosSession, access_token
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.errors import CustosError
-from ansible_collections.airavata.jupyterhub.plugins.module_utils.custos.http import Transport
 
 TENANTS = "/tenant-management/v1.0.0"
 IDENTITY = "/identity-management/v1.0.0"
@@ -41,12 +40,8 @@ def from_tenant(tenant: dict[str, Any]) -> dict[str, Any]:
     return client
 
 
-class SessionV100(Session):
-    """A tenant by its client token, and the login of one of the tenant's administrators."""
-
-    def __init__(self, http: Transport, account: Account) -> None:
-        super().__init__(account)
-        self.http = http
+class SessionV100(CustosSession):
+    """An administrator logs in at Custos itself."""
 
     def log_in(self) -> str:
         body = {"grant_type": "password", "username": self.account["username"], "password": self.account["password"]}
@@ -54,24 +49,11 @@ class SessionV100(Session):
             answer = self.http.call("POST", f"{IDENTITY}/token", self.client_token(), body=body, repeatable=True)
         except CustosError as error:
             if error.status == 401:
-                raise error.explained("Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.") from error
+                raise error.explained(CHECK_TENANT) from error
             if "invalid_grant" in str(error):  # Custos answers 500 to a wrong password
                 raise error.explained(f"Check parent_username and parent_password: an administrator of {self.account['client_id']}.") from error
             raise
         return access_token(answer, f"POST {self.http.base}{IDENTITY}/token", "Custos")
-
-    def admin(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None) -> dict[str, Any]:
-        """A call that Custos wants a person for; arguments as of ``Transport.call``."""
-        return self.as_admin(self.http.call, method, path, query=query, body=body, repeatable=repeatable)
-
-    def client(self, method: str, path: str, query: Any = None, body: Any = None, repeatable: bool | None = None) -> dict[str, Any]:
-        """A call that Custos wants a client token for; arguments as of ``Transport.call``."""
-        try:
-            return self.http.call(method, path, self.client_token(), query, body, repeatable)
-        except CustosError as error:
-            if error.status == 401:
-                raise error.explained("Check parent_client_id and parent_client_secret, and that this tenant is ACTIVE.") from error
-            raise
 
 
 class ClientsV100:

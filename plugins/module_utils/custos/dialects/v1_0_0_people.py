@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import quote
 
@@ -30,17 +31,28 @@ def to_attributes(attributes: dict[str, list[str]]) -> list[dict[str, Any]]:
     return [{"key": key, "values": values} for key, values in attributes.items()]
 
 
-class UsersV100:
-    """Accounts of a tenant's realm."""
+class CustosUsers(ABC):
+    """Accounts of a tenant's realm: what Custos' two APIs have in common. They differ in where a call's arguments stand."""
 
     required: tuple[str, ...] = (*NAMES, "password")
 
-    def __init__(self, session: SessionV100) -> None:
-        self.session = session
+    @abstractmethod
+    def _look(self, username: str) -> dict[str, Any]:
+        """The UserRepresentation; a CustosError with status 404 when there is none."""
+
+    @abstractmethod
+    def _page(self, first: int) -> dict[str, Any]:
+        """At most PAGE users from the ``first`` on, in ``users``."""
+
+    @abstractmethod
+    def _make(self, body: dict[str, Any]) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _remove(self, username: str) -> None: ...
 
     def find(self, username: str) -> dict[str, Any] | None:
         try:
-            return from_representation(self.session.client("GET", f"{USERS}/user", {"user.username": username}))
+            return from_representation(self._look(username))
         except CustosError as error:
             if error.status == 404:
                 return None
@@ -49,15 +61,40 @@ class UsersV100:
     def all(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
-            page = self.session.client("GET", f"{USERS}/users", {"offset": len(found), "limit": PAGE}).get("users") or []
+            page = self._page(len(found)).get("users") or []
             found += [from_representation(user) for user in page]
             if len(page) < PAGE:
                 return found
 
     def register(self, username: str, names: dict[str, str], password: str) -> None:
-        body = {"username": username, **names, "password": password, "temporary_password": False}
-        if not self.session.client("POST", f"{USERS}/user", body=body).get("is_registered"):
+        if not self._make({"username": username, **names, "password": password, "temporary_password": False}).get("is_registered"):
             raise CustosError(f"Custos did not register user {username}, and does not say why.")
+
+    def delete(self, username: str) -> None:
+        try:
+            self._remove(username)
+        except CustosError:
+            if self.find(username) is not None:  # else a first try did it, and only its answer was lost
+                raise
+
+
+class UsersV100(CustosUsers):
+    """As the first API takes them."""
+
+    def __init__(self, session: SessionV100) -> None:
+        self.session = session
+
+    def _look(self, username: str) -> dict[str, Any]:
+        return self.session.client("GET", f"{USERS}/user", {"user.username": username})
+
+    def _page(self, first: int) -> dict[str, Any]:
+        return self.session.client("GET", f"{USERS}/users", {"offset": first, "limit": PAGE})
+
+    def _make(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.session.client("POST", f"{USERS}/user", body=body)
+
+    def _remove(self, username: str) -> None:
+        self.session.admin("DELETE", f"{USERS}/user", body={"username": username})
 
     def enable(self, username: str, enabled: bool) -> None:
         self.session.client("POST", f"{USERS}/user/{'activation' if enabled else 'deactivation'}", body={"username": username}, repeatable=True)
@@ -76,13 +113,6 @@ class UsersV100:
 
     def drop_attributes(self, username: str, attributes: dict[str, list[str]]) -> None:
         self.session.admin("DELETE", f"{USERS}/attributes", body={"users": [username], "attributes": to_attributes(attributes)})
-
-    def delete(self, username: str) -> None:
-        try:
-            self.session.admin("DELETE", f"{USERS}/user", body={"username": username})
-        except CustosError:
-            if self.find(username) is not None:  # else a first try did it, and only its answer was lost
-                raise
 
 
 def from_group(group: dict[str, Any], members: dict[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.roles.jupyterhub.conftest import HUB_FILES, NAMES_FILE
+from tests.hub_venv import HUB_FILES, NAMES_FILE
 from tests.unit.roles.jupyterhub.samples import SECRETS, VALUES
 from tests.unit.services.custos_double.server import GROUPS, Server, free_port, make_child
 

@@ -48,13 +48,6 @@ def realm(hub: Hub, double: Server) -> Realm:
     return made
 
 
-@pytest.fixture
-def browser(hub: Hub, double: Server) -> Iterator[Browser]:
-    person = Browser(hub, double)
-    yield person
-    person.close()
-
-
 def test_a_refused_person_is_told_who_why_and_whom_to_ask(browser: Browser, hub: Hub, realm: Realm) -> None:
     answer = log_in(browser, "bob", "bob's")
     assert answer.status_code == 403

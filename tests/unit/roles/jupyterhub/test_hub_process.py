@@ -45,13 +45,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory, hub_python: Path, double: Serv
     process.stop()
 
 
-@pytest.fixture
-def browser(hub: Hub, double: Server) -> Iterator[Browser]:
-    person = Browser(hub, double)
-    yield person
-    person.close()
-
-
 def test_login_sends_a_proof_key(browser: Browser) -> None:
     away = browser.get("/hub/oauth_login")
     query = query_of(away.headers["location"])

@@ -65,13 +65,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory, hub_python: Path, double: Serv
     process.stop()
 
 
-@pytest.fixture
-def browser(hub: Hub, double: Server) -> Iterator[Browser]:
-    person = Browser(hub, double)
-    yield person
-    person.close()
-
-
 def test_a_group_lets_in_and_a_logout_is_whole(browser: Browser, hub: Hub, place: Place, team: str) -> None:
     assert log_in(browser, "bob", "bob's own first").status_code == 403
     stranger = Browser(hub, place.server)
