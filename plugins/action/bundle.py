@@ -59,7 +59,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if local and not self._task.check_mode:
             follower.start()
         try:
-            result.update(self._execute_module(module_name="airavata.jupyterhub.bundle", module_args=arguments, task_vars=task_vars))
+            # A build moves its process to a mount namespace of its own, and Mitogen would run the next task there, too.
+            alone = {**(task_vars or {}), "mitogen_task_isolation": "fork"}
+            result.update(self._execute_module(module_name="airavata.jupyterhub.bundle", module_args=arguments, task_vars=alone))
         finally:
             ended.set()
             if follower.is_alive():

@@ -84,14 +84,14 @@ _LOCK_SECONDS = 120
 
 
 class Doer:
-    """Carries out the steps of a plan."""
+    """Carries out the steps of a plan. Programs inherit the lock: one that outlives a killed run keeps it."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
+    def __init__(self, module: AnsibleModule, lock: int) -> None:
+        self.module, self.lock = module, lock
         self.device, self.path = module.params["device"], module.params["path"]
 
     def _run(self, *argv: str) -> str:
-        rc, out, err = self.module.run_command(list(argv))
+        rc, out, err = self.module.run_command(list(argv), pass_fds=[self.lock])
         if rc:
             raise XfsError(f"{' '.join(argv)} failed: {err.strip() or out.strip() or f'exit status {rc}'}")
         return str(out)
@@ -150,14 +150,14 @@ def _plan(module: AnsibleModule) -> Plan:
     return plan_present(disk, params["path"], params["options"], int(params["mode"], 8), read_mounts(), fstab, current)
 
 
-def _carry_out(module: AnsibleModule, done: list[str], before: str) -> str:
-    """Do what is due, and add each step that changed something to ``done``; returns the text of fstab afterwards."""
+def _carry_out(module: AnsibleModule, done: list[str], before: str, lock: int | None) -> str:
+    """Do what is due, and add each step that changed something to ``done``; returns the text of fstab afterwards. Without ``lock`` (a check) nothing is done."""
     params, plan = module.params, _plan(module)
     after = plan.fstab
-    if module.check_mode:
+    if lock is None:
         done += plan.steps
         return after
-    doer = Doer(module)
+    doer = Doer(module, lock)
     for step in plan.steps:
         if step == "fstab":
             if params["state"] == "present":  # the uuid is known only now if the disk was just formatted
@@ -189,9 +189,9 @@ def main() -> None:
     done: list[str] = []
     try:
         # A mkfs.xfs of a killed run may still be at work: what is read beside it is half of this and half of that.
-        with contextlib.nullcontext() if module.check_mode else locks.held(LOCK, _LOCK_SECONDS):
+        with contextlib.nullcontext() if module.check_mode else locks.held(LOCK, _LOCK_SECONDS) as lock:
             before = read_text(FSTAB)
-            after = _carry_out(module, done, before)
+            after = _carry_out(module, done, before, lock)
             volume = volume_facts(module.run_command, params["device"], params["path"])
     except (XfsError, locks.LockedError, OSError) as error:
         module.fail_json(msg=str(error), actions=done)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import Run, Site
+from tests.e2e.site import PLAIN, Run, Site
 
 # Which stages are run, at which line the run is killed, and how many seconds later: in the middle of what each stage does. The next one goes on with the
 # stage that was killed; the last run is of the whole site, which looks at everything again.
@@ -38,7 +38,7 @@ def built() -> Iterator[tuple[Site, list[Run]]]:
         for stages, marker, seconds in INTERRUPTIONS:
             runs.append(site.run_playbook("site.yml", "--tags", stages, kill_at=marker, kill_delay_seconds=seconds))
     if not (was_there and site.up()):
-        runs.append(site.run_playbook().must_pass())
+        runs.append(site.run_playbook(environment=PLAIN).must_pass())
     site.made_here = not was_there
     yield site, runs
     site.send_home()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ sys.path.insert(0, str(TOP / "services" / "site_verify"))
 from site_verify.hub import HubSession, Limits, tls_context
 from site_verify.scenario import Person, load_users
 
+# Ansible's own way of running tasks, which people have who install the collection: slower, and without what is kept between tasks.
+PLAIN = {"ANSIBLE_STRATEGY": "linear"}
 RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)\s+failed=(?P<failed>\d+)", re.MULTILINE)
 VALUES = [
     "hub_site",
@@ -71,6 +73,11 @@ class Run:
             elif line.startswith("changed: ["):
                 lines.append(f"{task}] {line}")
         return lines
+
+    @property
+    def deprecations(self) -> set[str]:
+        """What a later Ansible will do away with, as it said, but for Mitogen's own."""
+        return {line for line in self.output.splitlines() if "[DEPRECATION WARNING]" in line and "Use of strategy plugins" not in line}
 
     def must_pass(self) -> Run:
         """Itself when the run went well; otherwise an AssertionError with the last lines."""
@@ -131,6 +138,7 @@ class Site:
         playbook: str = "site.yml",
         *arguments: str,
         inventories: Sequence[Path] = (),
+        environment: Mapping[str, str] = {},
         kill_at: str = "",
         kill_delay_seconds: float = 0.0,
         limit_seconds: float = 2700,
@@ -151,7 +159,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_DEPRECATION_WARNINGS": "true", "PYTHONUNBUFFERED": "1", **environment},
         )
         output: list[str] = []
         killed = False

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.site import Run, Site, waited
+from tests.e2e.site import PLAIN, Run, Site, waited
 
 pytestmark = pytest.mark.site
 
@@ -32,11 +32,12 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     run = site.run_playbook().must_pass()
     assert run.changed == {}, run.changed_tasks
     assert set(run.recap) == {"localhost", *site.machines}
+    assert run.deprecations == set()
     print(f"second run: {run.seconds:.1f} s")
 
 
-def test_a_check_run_finds_nothing_to_do(site: Site) -> None:
-    run = site.run_playbook("site.yml", "--check", "--diff").must_pass()
+def test_a_check_run_finds_nothing_to_do_without_mitogen(site: Site) -> None:
+    run = site.run_playbook("site.yml", "--check", "--diff", environment=PLAIN).must_pass()
     assert run.changed == {}, run.changed_tasks
 
 
