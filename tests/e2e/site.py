@@ -309,9 +309,13 @@ class Site:
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to a process and all that share its session's process group: nobody gets to clean up."""
+    """SIGKILL to a process, all of its group, and Ansible's workers, which are in groups of their own: nobody gets to clean up."""
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(worker), signal.SIGKILL)
 
 
 def eventually(what: str, check: Callable[[], Any], limit_seconds: float = 60, pause_seconds: float = 0.5) -> Any:

@@ -38,6 +38,7 @@ def extra(site: Site, tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "extra.yml"
     path.write_text(EXTRA)
     yield path
+    site.send_home()  # a server may be on the machine that goes away, where nothing could stop it any more
     site.kubectl("delete", "node", "worker3", "--ignore-not-found")
     arguments: dict[str, Any] = {
         "site": site.values["hub_site"],
