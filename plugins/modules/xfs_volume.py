@@ -151,7 +151,7 @@ def _plan(module: AnsibleModule) -> Plan:
 
 
 def _carry_out(module: AnsibleModule, done: list[str], before: str, lock: int | None) -> str:
-    """Do what is due, and add each step that changed something to ``done``; returns the text of fstab afterwards. Without ``lock`` (a check) nothing is done."""
+    """Do what is due, and add each step that changed something to ``done``; without ``lock`` (a check) do nothing. Returns the text of fstab afterwards."""
     params, plan = module.params, _plan(module)
     after = plan.fstab
     if lock is None:

@@ -26,6 +26,7 @@ from site_verify.scenario import Person, load_users
 
 # Ansible's own way of running tasks, which people have who install the collection: slower, and without what is kept between tasks.
 PLAIN = {"ANSIBLE_STRATEGY": "linear"}
+OUTPUT = {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_DEPRECATION_WARNINGS": "true", "PYTHONUNBUFFERED": "1"}
 RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)\s+failed=(?P<failed>\d+)", re.MULTILINE)
 VALUES = [
     "hub_site",
@@ -159,7 +160,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_DEPRECATION_WARNINGS": "true", "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, **OUTPUT, **environment},
         )
         output: list[str] = []
         killed = False
