@@ -139,7 +139,7 @@ class Site:
         playbook: str = "site.yml",
         *arguments: str,
         inventories: Sequence[Path] = (),
-        environment: Mapping[str, str] = {},
+        environment: Mapping[str, str] | None = None,
         kill_at: str = "",
         kill_delay_seconds: float = 0.0,
         limit_seconds: float = 2700,
@@ -160,7 +160,7 @@ class Site:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            env={**os.environ, **OUTPUT, **environment},
+            env={**os.environ, **OUTPUT, **(environment or {})},
         )
         output: list[str] = []
         killed = False
