@@ -20,6 +20,8 @@ import pytest
 import yaml
 from ansible_collections.airavata.jupyterhub.plugins.module_utils.local_machines import process
 
+from tests.e2e.site import kill_group
+
 pytestmark = pytest.mark.machines
 TOP = Path(__file__).parents[2]
 ANSIBLE = TOP / ".venv" / "bin" / "ansible-playbook"
@@ -275,7 +277,7 @@ def test_interrupted_start_is_completed(trial: Trial) -> None:
     while not record.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(play.pid, signal.SIGKILL)
+    kill_group(play)
     play.wait()
     os.kill(trial.pid("four"), signal.SIGKILL)
     assert not json.loads((trial.state / "machines/four/machine.json").read_text())["booted"]
