@@ -1,8 +1,7 @@
 """Make .venv: the Python packages of requirements-dev.txt, and this checkout as the collection airavata.jupyterhub.
 
-Ansible finds collections and strategies by path, not by installation. The link .venv/collections/ansible_collections/airavata/jupyterhub
-lets every role and module be called by its full name from the checkout, whatever folder it was cloned into; .venv/strategy is where Mitogen's
-strategies are, whatever the version of Python.
+Ansible finds collections by path, not by installation. The link .venv/collections/ansible_collections/airavata/jupyterhub
+lets every role and module be called by its full name from the checkout, whatever folder it was cloned into.
 """
 
 from __future__ import annotations
@@ -31,14 +30,10 @@ def main() -> None:
     subprocess.run([VENV / "bin" / "pip", "install", "--quiet", f"uv=={uv}"], check=True)
     install = ["pip", "install", "--quiet", "--python", VENV / "bin" / "python", "--requirement", TOP / "requirements-dev.txt"]
     subprocess.run([VENV / "bin" / "uv", *install], check=True)
-    [python] = [path.name for path in (VENV / "lib").glob("python3*")]
-    for link, target in {
-        VENV / "collections" / "ansible_collections" / "airavata" / "jupyterhub": "../../../..",
-        VENV / "strategy": f"lib/{python}/site-packages/ansible_mitogen/plugins/strategy",
-    }.items():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
+    link = VENV / "collections" / "ansible_collections" / "airavata" / "jupyterhub"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to("../../../..")
     (VENV / ".installed").touch()
 
 

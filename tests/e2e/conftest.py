@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.site import PLAIN, Run, Site
+from tests.e2e.site import SCENARIOS, Run, Site
 
 # Which stages are run, at which line the run is killed, and how many seconds later: in the middle of what each stage does. The next one goes on with the
 # stage that was killed; the last run is of the whole site, which looks at everything again.
@@ -20,6 +21,9 @@ INTERRUPTIONS = (
     ("storage,login", "PLAY [Register the hub at the login provider]", 2),
     ("login,hub", "PLAY [Start the hub]", 6),
 )
+
+# They take hub, controller or registration away for a while, so nobody may work meanwhile.
+DISTURBING = {"hub_login", "jupyterhub", "user_spaces"}
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +42,22 @@ def built() -> Iterator[tuple[Site, list[Run]]]:
         for stages, marker, seconds in INTERRUPTIONS:
             runs.append(site.run_playbook("site.yml", "--tags", stages, kill_at=marker, kill_delay_seconds=seconds))
     if not (was_there and site.up()):
-        runs.append(site.run_playbook(environment=PLAIN).must_pass())
+        runs.append(site.run_playbook().must_pass())
     site.made_here = not was_there
+    site.temporary = site.made_here and os.environ.get("E2E_KEEP") != "1"
     yield site, runs
     site.send_home()
-    if site.made_here and os.environ.get("E2E_KEEP") != "1" and Path(site.values["hub_state_dir"]).exists():
+    if site.temporary and Path(site.values["hub_state_dir"]).exists():
         site.destroy().must_pass()
+
+
+@pytest.fixture(scope="session")
+def beside(request: pytest.FixtureRequest, built: tuple[Site, list[Run]]) -> Iterator[dict[str, Future[Run]]]:
+    """The scenarios that disturb nobody, of those asked for: they go on one after the other beside the tests of people, who mostly wait."""
+    asked_for = [item.callspec.params.get("scenario") for item in request.session.items if hasattr(item, "callspec")]
+    pool = ThreadPoolExecutor(1)
+    yield {name: pool.submit(built[0].verify_role, name) for name in SCENARIOS if name in asked_for and name not in DISTURBING}
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ sys.path.insert(0, str(TOP / "services" / "site_verify"))
 from site_verify.hub import HubSession, Limits, tls_context
 from site_verify.scenario import Person, load_users
 
+SCENARIOS = sorted(path.parent.name for path in (TOP / "molecule").glob("*/verify.yml"))
 # Ansible's own way of running tasks, which people have who install the collection: slower, and without what is kept between tasks.
 PLAIN = {"ANSIBLE_STRATEGY": "linear"}
 OUTPUT = {"ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "true", "ANSIBLE_DEPRECATION_WARNINGS": "true", "PYTHONUNBUFFERED": "1"}
@@ -94,6 +95,8 @@ class Site:
     log_dir: Path = TOP / ".cache" / "e2e"
     people: list[Person] = field(default_factory=list)
     made_here: bool = False
+    temporary: bool = False  # whether it is taken away after the tests
+    settings: dict[str, Any] = field(default_factory=dict)  # what was set beside the inventory, and stays set
     plan: Run | None = None  # what a check said before anything was there
     made_by_plan: bool = False  # whether that check left something, which it must not
 
@@ -202,6 +205,10 @@ class Site:
             done.set()
             watcher.join(30)
         return run, seen[0] if seen else None
+
+    def verify_role(self, scenario: str) -> Run:
+        """Runs the verify playbook of a role's scenario."""
+        return self.run_playbook(f"molecule/{scenario}/verify.yml")
 
     def destroy(self) -> Run:
         """Takes the site away with its users' files."""

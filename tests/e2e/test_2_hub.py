@@ -12,7 +12,7 @@ from site_verify.scenario import Person
 
 from tests.e2e.site import TOP, Run, Site, eventually
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.usefixtures("beside")]
 
 # Tries to connect to each address from a thread of its own and prints what came of it.
 REACH = """

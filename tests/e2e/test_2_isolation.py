@@ -15,7 +15,7 @@ from site_verify.scenario import Person
 from tests.e2e.isolation import CLOSED, FROM_HUB, OPEN, SILENT, Cell, HubAccount, matrix, met, probe_all, table
 from tests.e2e.site import TOP, Run, Site, eventually
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.usefixtures("beside")]
 SERVICE = "isolation"
 
 

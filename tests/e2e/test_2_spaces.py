@@ -14,7 +14,7 @@ from site_verify.scenario import Person
 
 from tests.e2e.site import Site, eventually
 
-pytestmark = pytest.mark.site
+pytestmark = [pytest.mark.site, pytest.mark.usefixtures("beside")]
 USER = "user5"
 
 

@@ -8,7 +8,7 @@ import pytest
 from site_verify.scenario import Person
 
 from tests.e2e.site import Site
-from tests.e2e.test_2_settings.gateway import Gateway
+from tests.e2e.test_4_settings.gateway import Gateway
 
 pytestmark = pytest.mark.site
 

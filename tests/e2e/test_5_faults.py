@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ def test_a_worker_that_died_comes_back_and_a_new_one_joins(site: Site, extra: Pa
     assert {name: machine["state"] for name, machine in seen.items() if name != "worker2"} == {name: "running" for name in site.machines if name != "worker2"}
     assert "worker2" in site.module("airavata.jupyterhub.local_machine_info", site=site.values["hub_site"], state_dir=str(site.state))["problems"][0]
 
-    run = site.run_playbook("site.yml", *STAGES, inventories=[extra]).must_pass()
+    arguments = (*STAGES, "-e", json.dumps(site.settings))
+    run = site.run_playbook("site.yml", *arguments, inventories=[extra]).must_pass()
     assert {"localhost", "worker3"} <= set(run.changed)
     elsewhere = [task for task in run.changed_tasks if any(f"[{name}]" in task for name in ("control1", "worker1"))]
     assert all("node_base : Set the kernel, swap and names" in task for task in elsewhere), f"the others learn its name, no more: {elsewhere}"
@@ -69,7 +71,7 @@ def test_a_worker_that_died_comes_back_and_a_new_one_joins(site: Site, extra: Pa
     after = {name: machine["pid"] for name, machine in site.machine_states().items()}
     assert {name for name in before if after[name] != before[name]} == {"worker2"}, "the machines that were there were not touched"
 
-    again = site.run_playbook("site.yml", *STAGES, inventories=[extra]).must_pass()
+    again = site.run_playbook("site.yml", *arguments, inventories=[extra]).must_pass()
     assert again.changed == {}, again.changed_tasks
     # Proxy or hub may have been on the machine that died, and no stage of this run waits for them.
     eventually("the login page", site.up, 240)

@@ -7,31 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
-from tests.e2e.site import BIN, TOP, Run, Site
+from tests.e2e.site import BIN, SCENARIOS, TOP, Run, Site
 
 pytestmark = pytest.mark.site
-
-SCENARIOS = sorted(path.parent.name for path in (TOP / "molecule").glob("*/verify.yml"))
-# Waits more than it works, and touches nothing of what those before it in the alphabet look at: it goes on beside them.
-LONG = "nfs_provisioner"
-
-
-def verify(site: Site, scenario: str) -> Run:
-    """Runs a scenario's verify playbook."""
-    return site.run_playbook(f"molecule/{scenario}/verify.yml")
-
-
-@pytest.fixture(scope="module")
-def started(request: pytest.FixtureRequest, built: tuple[Site, list[Run]]) -> Iterator[dict[str, Future[Run]]]:
-    """The scenario that goes on in the background, when it is among those asked for."""
-    asked_for = any(f"[{LONG}]" in item.name for item in request.session.items)
-    with ThreadPoolExecutor() as pool:
-        yield {LONG: pool.submit(verify, built[0], LONG)} if asked_for else {}
 
 
 def test_every_role_has_a_scenario() -> None:
@@ -40,8 +22,8 @@ def test_every_role_has_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_role_keeps_its_promises(site: Site, started: dict[str, Future[Run]], scenario: str) -> None:
-    run = (started[scenario].result() if scenario in started else verify(site, scenario)).must_pass()
+def test_a_role_keeps_its_promises(site: Site, beside: dict[str, Future[Run]], scenario: str) -> None:
+    run = (beside[scenario].result() if scenario in beside else site.verify_role(scenario)).must_pass()
     assert run.recap, "a scenario that runs on no host proves nothing"
 
 

@@ -12,7 +12,7 @@ from site_verify.hub import NAVIGATE, HubSession, form_content
 from site_verify.scenario import Person
 
 from tests.e2e.site import eventually
-from tests.e2e.test_2_settings.gateway import GROUPS, SESSION, STRANGER, TOKEN_SECONDS, Gateway
+from tests.e2e.test_4_settings.gateway import GROUPS, SESSION, STRANGER, TOKEN_SECONDS, Gateway
 
 pytestmark = pytest.mark.site
 

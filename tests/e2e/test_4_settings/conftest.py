@@ -9,7 +9,7 @@ import pytest
 from site_verify.scenario import Person
 
 from tests.e2e.site import Run, Site
-from tests.e2e.test_2_settings.gateway import DATA, GROUPS, STRANGER, TOKEN_SECONDS, Gateway, ask, custos_url, deploy_address, let_out, provide_data
+from tests.e2e.test_4_settings.gateway import DATA, GROUPS, STRANGER, TOKEN_SECONDS, Gateway, ask, custos_url, deploy_address, let_out, provide_data
 from tests.git_server import serve_repository
 
 SHARED = {
@@ -31,7 +31,7 @@ def origin(built: tuple[Site, list[Run]], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="package")
 def gateway(built: tuple[Site, list[Run]], origin: str) -> Iterator[Gateway]:
-    """The site with all of it. Settings are as before afterwards; the shared folders stay, as nothing deletes them."""
+    """The site with all of it. On a site that stays, settings are as before afterwards; the shared folders stay, as nothing deletes them."""
     site, _runs = built
     alice = Person("alice", site.users["alice"], site.browser())
     alice.session.login("alice", alice.password)
@@ -59,13 +59,16 @@ def gateway(built: tuple[Site, list[Run]], origin: str) -> Iterator[Gateway]:
         provide_data(site, namespace)
         let_out(site, namespace, origin)
         site.run_playbook("site.yml", "--tags", "storage,login,hub", "-e", json.dumps(values)).must_pass()
+        site.settings = values
         yield Gateway(site, origin, group, alice)
     finally:
         for server in alice.session.servers():
             alice.session.stop(server)
         alice.session.client.close()
-        site.run_playbook("site.yml", "--tags", "storage,login,hub").must_pass()
-        ask(site, "DELETE", f"{custos_url(client)}/{GROUPS}/group/{group}", auth=credentials)
-        site.kubectl("delete", "networkpolicy,persistentvolumeclaim", DATA, "-n", namespace, "--ignore-not-found")
-        site.kubectl("delete", "persistentvolume", DATA, "--ignore-not-found")
-        site.ssh("storage1", "rm", "-rf", f"{site.values['hub_storage_export']}/{DATA}")
+        if not site.temporary:
+            site.settings = {}
+            site.run_playbook("site.yml", "--tags", "storage,login,hub").must_pass()
+            ask(site, "DELETE", f"{custos_url(client)}/{GROUPS}/group/{group}", auth=credentials)
+            site.kubectl("delete", "networkpolicy,persistentvolumeclaim", DATA, "-n", namespace, "--ignore-not-found")
+            site.kubectl("delete", "persistentvolume", DATA, "--ignore-not-found")
+            site.ssh("storage1", "rm", "-rf", f"{site.values['hub_storage_export']}/{DATA}")
