@@ -44,7 +44,6 @@ def built() -> Iterator[tuple[Site, list[Run]]]:
     if not (was_there and site.up()):
         runs.append(site.run_playbook().must_pass())
     site.made_here = not was_there
-    site.temporary = site.made_here and os.environ.get("E2E_KEEP") != "1"
     yield site, runs
     site.send_home()
     if site.temporary and Path(site.values["hub_state_dir"]).exists():

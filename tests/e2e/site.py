@@ -78,8 +78,8 @@ class Run:
 
     @property
     def deprecations(self) -> set[str]:
-        """What a later Ansible will do away with, as it said, but for Mitogen's own."""
-        return {line for line in self.output.splitlines() if "[DEPRECATION WARNING]" in line and "Use of strategy plugins" not in line}
+        """What a later Ansible will do away with, as it said."""
+        return {line for line in self.output.splitlines() if "[DEPRECATION WARNING]" in line}
 
     def must_pass(self) -> Run:
         """Itself when the run went well; otherwise an AssertionError with the last lines."""
@@ -95,10 +95,14 @@ class Site:
     log_dir: Path = TOP / ".cache" / "e2e"
     people: list[Person] = field(default_factory=list)
     made_here: bool = False
-    temporary: bool = False  # whether it is taken away after the tests
     settings: dict[str, Any] = field(default_factory=dict)  # what was set beside the inventory, and stays set
     plan: Run | None = None  # what a check said before anything was there
     made_by_plan: bool = False  # whether that check left something, which it must not
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it is taken away after the tests."""
+        return self.made_here and os.environ.get("E2E_KEEP") != "1"
 
     def module(self, name: str, **arguments: Any) -> dict[str, Any]:
         """The result of one module of this collection (or of Ansible) on the deploy host. Raises AssertionError when it fails."""
